@@ -1,0 +1,57 @@
+"""The catalogue of diagnostic codes: what each means and what usually mends it. `dagc explain CODE` prints an entry.
+
+Rules of the drawn graph (OUT*, DAG*, NODE*, DIM*, DEP*) keep the codes of the contract they come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Code:
+    meaning: str
+    mend: str
+
+
+CODES: dict[str, Code] = {
+    # inputs
+    "file": Code("A file or folder cannot be read, or is not what its name says.", "Check the path."),
+    "syntax": Code("A file does not parse (YAML, JSON or IR).", "Mend the line named."),
+    "missing-key": Code("A description or configuration lacks a key that cannot be assumed.", "Add the key."),
+    "unknown-key": Code("A description has a key that dagc does not know.", "Check its spelling or remove it."),
+    "wrong-type": Code("A value has the wrong type or is out of range.", "Give a value of the expected type."),
+    "unsupported": Code("The model or option is known but dagc cannot compile it yet.", "Use a supported one."),
+    "unknown-architecture": Code("The configuration names an architecture that is not in the table.",
+                                 "`dagc models` lists the supported ones."),
+    "unknown-model": Code("No built-in model, file or folder has this name.", "`dagc models` lists the built-in ones."),
+    "unknown-strategy": Code("No strategy, file or mesh has this name.", "`dagc strategies` lists them."),
+    "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
+    "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
+    "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
+    # plans
+    "mesh": Code("The mesh does not multiply to the GPUs, or leaves no or several axes open.",
+                 "Give every axis a size, or leave exactly one open with --gpus."),
+    "indivisible": Code("An axis does not divide a dimension that it cuts.", "Use one of the sizes listed."),
+    "conflict": Code("One axis would cut two dimensions of one operator.", "Let each axis cut one; see both rules."),
+    "stages": Code("The cut of the layers into pipeline stages is impossible.", "Give counts that sum to the layers."),
+    "rule": Code("A strategy's rule matches nothing, or names an unknown axis or dimension.", "Mend the rule."),
+    "whole": Code("An axis cuts a dimension that an operator needs whole.", "Lift the axis there (`~`)."),
+    # IR
+    "ill-formed": Code("The module is not well-formed IR.", "Report it as a bug if dagc made the module."),
+    "unproven": Code("A dimension's parts could not be proven to add up to the whole.", "See the missing fact."),
+    "layout": Code("A value's layout is not what its operator's rule allows.", "See the operator named."),
+    "unpaid": Code("A value owes a sum that no one pays.", "Pay it with an all-reduce or reduce-scatter."),
+    "coverage": Code("A layer or a weight shard is missing or there too often.", "See the layer or weight named."),
+    # rules of the graph
+    "OUT6": Code("A module's parts × replicas do not equal the GPUs it is placed on, or GPUs are left idle.",
+                 "Use one of the meshes named."),
+    "DAG1": Code("The graph has a cycle.", "Remove the back edge."),
+    "DAG2": Code("There is not exactly one total input and one total output.", "Join them."),
+    "DAG3": Code("A node dangles: it lacks a predecessor or a successor.", "Connect or remove it."),
+    "DAG9": Code("Data moves between GPUs without a communication node.", "Draw the communication."),
+    "DIM1": Code("An edge's producer and consumer disagree on dimensions.", "See the edge named."),
+    "DIM5": Code("A node's declared inputs and its edges differ.", "See the node named."),
+    "DEP2": Code("The load is unbalanced: largest/mean is above 1.10.", "See the GPUs and the cause named."),
+    "DEP5": Code("A GPU's peak memory exceeds its capacity.", "Use more GPUs, a smaller batch or more cuts."),
+}

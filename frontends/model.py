@@ -1,0 +1,111 @@
+"""A transformer, described: what every frontend produces and `build.py` turns into IR.
+
+Sizes are numbers of elements; names follow Hugging Face where they exist. Nothing here knows a file format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class FeedForward:
+    """One MLP: `hidden → width → hidden`; gated (three matrices: gate, up, down) or plain (two: up, down)."""
+
+    width: int
+    activation: str
+    gated: bool
+    bias: bool = False
+
+
+@dataclass(frozen=True)
+class MixtureOfExperts:
+    """A router over `experts` copies of `expert`, `top_k` of which see each token, and optionally a shared expert.
+
+    `normalize`: the chosen weights are divided by their sum. `shared_gate`: the shared expert's output is scaled by
+    the sigmoid of a projection of its own (Qwen2-MoE).
+    """
+
+    experts: int
+    top_k: int
+    expert: FeedForward
+    normalize: bool
+    shared: FeedForward | None = None
+    shared_gate: bool = False
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Grouped-query attention: `heads` query heads of `d_k`, in groups that share one of `kv_heads` KV heads.
+
+    `window` limits the mask to the last `window` positions. `qk_norm`: an RMS norm over d_k of q and of k.
+    """
+
+    heads: int
+    kv_heads: int
+    d_k: int
+    rope: bool
+    causal: bool = True
+    window: int | None = None
+    qkv_bias: bool = False
+    o_bias: bool = False
+    qk_norm: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """A decoder-only transformer. `layers[i]` is "dense" or "moe": which feed-forward layer i has.
+
+    `vocab` None means that hidden states go in and come out (no embedding, final norm or head). `where` is the file
+    the description came from; `assumed` lists, in words, everything it did not state.
+    """
+
+    name: str
+    hidden: int
+    layers: tuple[str, ...]
+    attention: Attention
+    norm: str
+    dtype: str
+    dense: FeedForward | None = None
+    moe: MixtureOfExperts | None = None
+    vocab: int | None = None
+    tied: bool = False
+    where: str = ""
+    assumed: tuple[str, ...] = ()
+    origin: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
+    """Field → file:line or key it was read from, for locations in the IR and in messages."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """GPUs and their links. `memory` in bytes per GPU; links in bytes per second per GPU, one direction.
+
+    `gpus` is None where the description leaves it to the mesh.
+    """
+
+    gpu: str
+    gpus: int | None
+    gpus_per_node: int
+    memory: int
+    link_inside: float
+    link_across: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A whole description: what to lower, on what. Strategy texts are in the one grammar of `strategy.py`.
+
+    `batch_size` and `seq_len` are None where the description does not say, "symbolic" where they are to stay unbound;
+    `baseline` is None where the default (tensor parallel inside a node, pipeline parallel across) applies and "none"
+    where there is to be none.
+    """
+
+    models: tuple[Model, ...]
+    cluster: Cluster
+    strategies: tuple[str, ...]
+    baseline: str | None = None
+    batch_size: int | str | None = None
+    seq_len: int | str | None = None
+    inline: dict[str, object] = field(default_factory=dict, hash=False)
+    """Strategies written inside the description: name → the parsed body, as a strategy file would hold it."""
+    assumed: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The intermediate representation: dimensions, meshes, layouts, types, operators and the deployment graph."""

@@ -1,0 +1,207 @@
+"""The deployment graph: every operator on every GPU, in arrays. What verify, measure and the backends read.
+
+A `Row` is one operator of the lowered program. It stands for one node on each of its places: a computation has one
+place per GPU, a collective one per group, a transfer one per (sender, receiver), and what the host does has one place
+without GPUs. Edges are `Link`s between rows; two nodes are joined when their places share a GPU, or when one side is
+the host. Rows are O(operators of one layer); only arrays grow with the GPUs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+Size = int | str
+"""A dimension's size: a number, or the text of an expression where `batch_size` or `seq_len` is left unbound."""
+
+
+class Kind(StrEnum):
+    """What a node is; decides its shape and colour."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    COMPUTE = "compute"
+    COMM = "comm"
+    ROUTE = "route"
+
+
+class EdgeKind(StrEnum):
+    DATA = "data"
+    SELECT = "select"
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A tensor as a node states it: per dimension its name, local size on one GPU and global size."""
+
+    tensor: str
+    names: tuple[str, ...]
+    local: tuple[Size, ...]
+    whole: tuple[Size, ...]
+    dtype: str
+    merges: str = ""
+    """For a dimension that merges others, what it merges: `expert_tokens = batch_size·seq_len·top_k/experts`."""
+
+    def text(self, whole: bool = False) -> str:
+        """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""
+        sizes = self.whole if whole else self.local
+        return "[" + ", ".join(f"{name}={size}" for name, size in zip(self.names, sizes, strict=True)) + "]"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A body drawn once that stands for `count` rounds of layers (`layers`: "0-15")."""
+
+    id: str
+    count: int
+    layers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a communication row moves. Bytes and elements are what ONE member sends (bandwidth-optimal algorithm:
+    ring all-gather and reduce-scatter (p-1)/p of the whole, ring all-reduce twice that, direct all-to-all
+    (p-1)/p of the local tensor, send/recv the payload)."""
+
+    collective: str
+    axes: tuple[str, ...]
+    elements: Size
+    bytes: Size
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operator of the lowered program and the places it runs at.
+
+    `places`: int64 [nodes, members]: one member for a computation, the group in order for a collective, (sender,
+    receiver) for a transfer, none for the host. `spread` says, per node, what only the place decides (`experts 4-7`).
+    """
+
+    index: int
+    op: str
+    title: str
+    kind: Kind
+    path: str
+    places: np.ndarray
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    weights: tuple[Port, ...] = ()
+    state: tuple[Port, ...] = ()
+    repeat: Repeat | None = None
+    move: Move | None = None
+    spread: tuple[str, ...] = ()
+    where: str = ""
+
+    @property
+    def on_host(self) -> bool:
+        return self.places.shape[1] == 0
+
+    @property
+    def is_transfer(self) -> bool:
+        return self.move is not None and self.move.collective == "send/recv"
+
+    @cached_property
+    def gpus(self) -> np.ndarray:
+        """Every GPU that takes part, ascending."""
+        return np.unique(self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An edge between two rows: output `output` of `source` feeds input `input` of `target`."""
+
+    source: int
+    target: int
+    output: int
+    input: int
+    kind: EdgeKind
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Pool:
+    """GPUs that run the same program: a pipeline stage, or all of them."""
+
+    name: str
+    gpus: np.ndarray
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The whole graph of one model under one strategy. `facts` are the lines of the picture's title block."""
+
+    model: str
+    strategy: str
+    facts: tuple[str, ...]
+    gpus: int
+    pools: tuple[Pool, ...]
+    rows: tuple[Row, ...]
+    links: tuple[Link, ...]
+
+    @property
+    def nodes(self) -> int:
+        return sum(len(row.places) for row in self.rows)
+
+    @cached_property
+    def edges(self) -> int:
+        return sum(len(self.join(link)[0]) for link in self.links)
+
+    def join(self, link: Link) -> tuple[np.ndarray, np.ndarray]:
+        """The node pairs of a link, as positions in the two rows' places: int64 [edges] each."""
+        source, target = self.rows[link.source], self.rows[link.target]
+        if source.on_host or target.on_host:
+            first, second = np.indices((len(source.places), len(target.places))).reshape(2, -1)
+            return first, second
+        senders = source.places[:, 1:] if source.is_transfer else source.places
+        receivers = target.places[:, :1] if target.is_transfer else target.places
+        return _shared(senders, receivers, self.gpus)
+
+
+def _shared(left: np.ndarray, right: np.ndarray, gpus: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of rows of `left` and `right` that hold a common GPU; every GPU stands in at most one row of `right`."""
+    holder = np.full(gpus, -1, dtype=np.int64)
+    holder[right.ravel()] = np.repeat(np.arange(len(right)), right.shape[1])
+    first = np.repeat(np.arange(len(left)), left.shape[1])
+    second = holder[left.ravel()]
+    kept = second >= 0
+    pairs = np.unique(np.stack([first[kept], second[kept]]), axis=1)
+    return pairs[0], pairs[1]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A column of a picture: one GPU drawn, standing for all of `stands_for` (itself alone in the full view)."""
+
+    gpu: int
+    stands_for: np.ndarray
+    title: str
+
+
+@dataclass(frozen=True)
+class View:
+    """What one picture shows of a deployment: which lanes, and what was left out between them.
+
+    `gaps[i]` is the text between lane i and lane i+1 ("GPU 2 … GPU 14: 13 more, identical"). `merged` says that a lane
+    stands for several GPUs, so that a collective there is drawn once for all its groups.
+    """
+
+    name: str
+    deployment: Deployment
+    lanes: tuple[Lane, ...]
+    merged: bool = False
+    gaps: dict[int, str] = field(default_factory=dict)
+
+    def shown(self, row: Row) -> np.ndarray:
+        """Positions in `row.places` of the nodes this view draws."""
+        if row.on_host:
+            return np.arange(len(row.places))
+        return np.flatnonzero(np.isin(row.places, self._gpus).any(axis=1))
+
+    @cached_property
+    def _gpus(self) -> np.ndarray:
+        return np.array([lane.gpu for lane in self.lanes], dtype=np.int64)

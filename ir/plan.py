@@ -1,0 +1,63 @@
+"""A strategy, resolved: a mesh of named axes and rules that say which dimensions each axis cuts, and where.
+
+    mesh [pp = 2, tp = 8]               axes outermost first; the last varies fastest over GPU ids
+    rule at *: tp cuts heads, ffn, vocab
+    stages over pp: even
+
+Plans are pure data. `passes/place.py` and `passes/shard.py` read them; frontends make them from YAML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named axis of the mesh and the number of parts it makes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """At module paths matching any of `at`, `axis` cuts the dimensions in `cuts`; none of them lifts the axis there.
+
+    `where` is the file:line the rule came from. Later rules override earlier ones of the same axis.
+    """
+
+    at: tuple[str, ...]
+    axis: str
+    cuts: tuple[str, ...]
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Pipeline parallelism: `axis` numbers the stages; `layers` is "even", "uneven" or the count of each stage."""
+
+    axis: str
+    layers: str | tuple[int, ...] = "even"
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A strategy with every axis sized. `name` is what the user called it (`ep`, `tp=8,pp=2`); `about` one line."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    rules: tuple[Rule, ...]
+    stages: Stages | None = None
+    about: str = ""
+    where: str = ""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs the mesh needs: the product of its axes."""
+        return prod(axis.size for axis in self.axes)
+
+    def size(self, axis: str) -> int:
+        return next(a.size for a in self.axes if a.name == axis)
