@@ -22,16 +22,19 @@ CODES: dict[str, Code] = {
     "unknown-key": Code("A description has a key that dagc does not know.", "Check its spelling or remove it."),
     "wrong-type": Code("A value has the wrong type or is out of range.", "Give a value of the expected type."),
     "unsupported": Code("The model or option is known but dagc cannot compile it yet.", "Use a supported one."),
-    "unknown-architecture": Code("The configuration names an architecture that is not in the table.",
-                                 "`dagc models` lists the supported ones."),
+    "unknown-architecture": Code(
+        "The configuration names an architecture that is not in the table.", "`dagc models` lists the supported ones."
+    ),
     "unknown-model": Code("No built-in model, file or folder has this name.", "`dagc models` lists the built-in ones."),
     "unknown-strategy": Code("No strategy, file or mesh has this name.", "`dagc strategies` lists them."),
     "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
     # plans
-    "mesh": Code("The mesh does not multiply to the GPUs, or leaves no or several axes open.",
-                 "Give every axis a size, or leave exactly one open with --gpus."),
+    "mesh": Code(
+        "The mesh does not multiply to the GPUs, or leaves no or several axes open.",
+        "Give every axis a size, or leave exactly one open with --gpus.",
+    ),
     "indivisible": Code("An axis does not divide a dimension that it cuts.", "Use one of the sizes listed."),
     "conflict": Code("One axis would cut two dimensions of one operator.", "Let each axis cut one; see both rules."),
     "stages": Code("The cut of the layers into pipeline stages is impossible.", "Give counts that sum to the layers."),
@@ -44,8 +47,10 @@ CODES: dict[str, Code] = {
     "unpaid": Code("A value owes a sum that no one pays.", "Pay it with an all-reduce or reduce-scatter."),
     "coverage": Code("A layer or a weight shard is missing or there too often.", "See the layer or weight named."),
     # rules of the graph
-    "OUT6": Code("A module's parts × replicas do not equal the GPUs it is placed on, or GPUs are left idle.",
-                 "Use one of the meshes named."),
+    "OUT6": Code(
+        "A module's parts × replicas do not equal the GPUs it is placed on, or GPUs are left idle.",
+        "Use one of the meshes named.",
+    ),
     "DAG1": Code("The graph has a cycle.", "Remove the back edge."),
     "DAG2": Code("There is not exactly one total input and one total output.", "Join them."),
     "DAG3": Code("A node dangles: it lacks a predecessor or a successor.", "Connect or remove it."),

@@ -1,0 +1,39 @@
+"""Every operator, one class each, one file per family. `OPERATORS` is the dialect's list; laws are tested over it."""
+
+from __future__ import annotations
+
+from xdsl.irdl import IRDLOperation
+
+from ..op import Relation
+from .attention import CacheOp, ContextOp, MaskOp, RopeOp, ScoresOp
+from .linear import AddBiasOp, GroupedProjectOp, ProjectOp
+from .lookup import LookupOp
+from .moe import CombineOp, CountOp, DispatchOp, TopKOp
+from .move import (
+    AllGatherOp,
+    AllReduceOp,
+    AllToAllOp,
+    GatherOp,
+    MoveOp,
+    ReduceScatterOp,
+    ScatterOp,
+    SliceOp,
+    TransferOp,
+)
+from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
+from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
+from .program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+
+COMPUTE = (
+    ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
+    RopeOp, CacheOp, ScoresOp, MaskOp, ContextOp, LookupOp, TopKOp, CountOp, DispatchOp, CombineOp,
+)  # fmt: skip
+MOVES = (
+    MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, TransferOp, ScatterOp, GatherOp,
+)  # fmt: skip
+PROGRAM = (WeightOp, InputOp, OutputOp, RepeatOp, YieldOp)
+
+OPERATORS: tuple[type[IRDLOperation], ...] = (*COMPUTE, *MOVES, *PROGRAM)
+
+RELATIONS: dict[str, Relation] = {relation.name: relation for op in COMPUTE for relation in op.RULE.relates}
+"""Every declared relation by the name it derives."""

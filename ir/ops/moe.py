@@ -1,0 +1,141 @@
+"""Mixture of experts in named dimensions: routing decisions, and moving tokens into and out of expert order.
+
+`expert_tokens` indexes the tokens an expert sees. In labels it is balanced (tokens · top_k / experts); in numeric
+checks it is lossless (one row per token, zero where the token chose other experts). Either way cutting tokens cuts
+`expert_tokens`, so that expert parallelism is nothing but a move of an axis from expert_tokens to experts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from xdsl.dialects.builtin import BoolAttr, IntegerAttr
+from xdsl.irdl import irdl_op_definition, prop_def
+
+from ..dims import number, symbol
+from ..layout import Dim, Tensor
+from ..op import Computation, Indices, Relation, Role, Rule
+
+TOKENS = ("batch_size", "seq_len")
+MERGED_TOKENS = Relation("expert_tokens", TOKENS)
+SOURCES = Relation("sources", TOKENS)
+EXPERT_TOKENS = symbol("T")
+"""Rows per expert; defined in the module's sizes."""
+TOKEN_PARTS = symbol("P")
+"""Parts the tokens are cut into where they are dispatched: one row of routing counts each."""
+
+ROUTE = np.dtype([("expert", np.int64), ("weight", np.float64)])
+
+
+@irdl_op_definition
+class TopKOp(Computation):
+    """The `k` experts of each token with their weights: [batch_size, seq_len, experts] → [batch_size, seq_len, top_k].
+
+    `normalize` divides the chosen weights by their sum. Ties go to the lower expert id. An element is one (id, weight).
+    """
+
+    name = "dag.top_k"
+    k = prop_def(IntegerAttr)
+    normalize = prop_def(BoolAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, selects=(0,))
+
+    def whole(self) -> frozenset[str]:
+        return frozenset({"experts", "top_k"})
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        kept = tuple(dim for dim in inputs[0].dims if dim.name != "experts")
+        return Tensor((*kept, Dim("top_k", number(self.k.value.data))), "route", pool=inputs[0].pool)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        order = np.argsort(-inputs[0], axis=-1, kind="stable")[..., : self.k.value.data]
+        weight = np.take_along_axis(inputs[0], order, axis=-1)
+        if self.normalize.value.data:
+            weight = weight / weight.sum(axis=-1, keepdims=True)
+        out = np.empty(order.shape, dtype=ROUTE)
+        out["expert"], out["weight"] = order, weight
+        return out
+
+
+@irdl_op_definition
+class CountOp(Computation):
+    """How many rows each part of the tokens sends to each expert: [batch_size, seq_len, top_k] → [sources, experts]."""
+
+    name = "dag.count"
+    experts = prop_def(IntegerAttr)
+    RULE: ClassVar[Rule] = Rule(
+        role=Role.ROUTING, relates=(SOURCES,), selects=(0,), aligned=frozenset({"batch_size", "seq_len"})
+    )
+
+    def whole(self) -> frozenset[str]:
+        return frozenset({"top_k"})
+
+    def sums(self) -> frozenset[str]:
+        return frozenset()
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        dims = (Dim("sources", TOKEN_PARTS), Dim("experts", number(self.experts.value.data)))
+        return Tensor(dims, "i32", pool=inputs[0].pool)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        chosen = inputs[0]["expert"].reshape(-1)
+        return (chosen[:, None] == at.held["experts"][None, :]).sum(axis=0)[None, :]
+
+
+@irdl_op_definition
+class DispatchOp(Computation):
+    """Token split: copies every token to the experts it chose.
+
+    x [batch_size, seq_len, hidden], routing [batch_size, seq_len, top_k] → [experts, expert_tokens, hidden].
+    A device that holds part of the experts makes their rows only.
+    """
+
+    name = "dag.dispatch"
+    experts = prop_def(IntegerAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, relates=(MERGED_TOKENS,), linear=((0,),), selects=(1,))
+
+    def whole(self) -> frozenset[str]:
+        return frozenset({"top_k"})
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        x = inputs[0]
+        dims = (Dim("experts", number(self.experts.value.data)), Dim("expert_tokens", EXPERT_TOKENS), x.dim("hidden"))
+        return Tensor(dims, x.dtype, pool=x.pool)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        x, routing = inputs
+        chosen = (routing["expert"].reshape(-1, 1, routing.shape[-1]) == at.held["experts"][None, :, None]).any(-1)
+        return chosen.T[:, :, None] * x.reshape(-1, x.shape[-1])[None]
+
+
+@irdl_op_definition
+class CombineOp(Computation):
+    """Token aggregation: the weighted sum of what a token's experts made of it.
+
+    y [experts, expert_tokens, hidden], routing [batch_size, seq_len, top_k] → [batch_size, seq_len, hidden].
+    Cutting experts owes a sum. FLOPs: 2 per row and hidden element.
+    """
+
+    name = "dag.combine"
+    RULE: ClassVar[Rule] = Rule(
+        role=Role.ROUTING, relates=(MERGED_TOKENS,), sums=frozenset({"experts"}), linear=((0,),), selects=(1,), flops=2
+    )
+
+    def whole(self) -> frozenset[str]:
+        return frozenset({"top_k"})
+
+    def points(self) -> tuple[str, ...]:
+        return ("experts", "expert_tokens", "hidden")
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        y, routing = inputs
+        return Tensor((*(routing.dim(name) for name in TOKENS), y.dim("hidden")), y.dtype, pool=y.pool)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        y, routing = inputs
+        batch, seq, _ = routing.shape
+        flat = routing.reshape(batch * seq, -1)
+        mine = flat["expert"][:, :, None] == at.held["experts"][None, None, :]
+        weight = (flat["weight"][:, :, None] * mine).sum(axis=1)
+        return np.einsum("te,eth->th", weight, y).reshape(batch, seq, -1)

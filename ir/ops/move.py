@@ -1,0 +1,144 @@
+"""Operators that change where a value is, never what it is.
+
+`dag.move` only says that a layout is needed; `communicate` replaces it by the steps that make it. Volumes are what one
+member sends with a bandwidth-optimal algorithm (ring all-gather and reduce-scatter (p-1)/p of the whole, ring
+all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv the payload).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import ClassVar
+
+import numpy as np
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
+
+from ..layout import Tensor
+from ..op import Computation, Indices, Role, Rule
+
+
+class Mover(Computation):
+    """Base of all moves: the same undivided value in and out. Linear: a partial sum may be moved."""
+
+    RULE: ClassVar[Rule] = Rule(role=Role.MOVE, linear=((0,),))
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        return inputs[0].logical()
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        return inputs[0]
+
+
+@irdl_op_definition
+class MoveOp(Mover):
+    """`have` (the operand's type) is to become `need` (the result's type)."""
+
+    name = "dag.move"
+
+
+class Collective(Mover):
+    """A move among the GPUs of a group, which differ along `axes` only."""
+
+    axes = prop_def(ArrayAttr[StringAttr])
+
+    @property
+    def collective(self) -> str:
+        """Its name in pictures and reports: all-reduce, all-to-all …"""
+        return self.name.removeprefix("dag.").replace("_", "-")
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        return tuple(axis.data for axis in self.axes)
+
+    @classmethod
+    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+        """Elements one member sends, of its local elements before and after."""
+        raise NotImplementedError(cls.name)
+
+
+@irdl_op_definition
+class AllReduceOp(Collective):
+    """Pays a debt: every member gets the sum over the group."""
+
+    name = "dag.all_reduce"
+
+    @classmethod
+    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+        return 2 * before * (members - 1) / members
+
+
+@irdl_op_definition
+class ReduceScatterOp(Collective):
+    """Pays a debt and cuts `dim`: every member gets its part of the sum."""
+
+    name = "dag.reduce_scatter"
+    dim = prop_def(StringAttr)
+
+    @classmethod
+    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+        return before * (members - 1) / members
+
+
+@irdl_op_definition
+class AllGatherOp(Collective):
+    """Joins the parts of `dim`: every member gets the whole."""
+
+    name = "dag.all_gather"
+    dim = prop_def(StringAttr)
+
+    @classmethod
+    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+        return after * (members - 1) / members
+
+
+@irdl_op_definition
+class AllToAllOp(Collective):
+    """Moves the cut from one dimension to another: every member keeps 1/p of its part and gets p-1 pieces."""
+
+    name = "dag.all_to_all"
+    dim = prop_def(StringAttr)
+    to = prop_def(StringAttr)
+
+    @classmethod
+    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+        return before * (members - 1) / members
+
+
+@irdl_op_definition
+class SliceOp(Mover):
+    """Takes this GPU's part of a dimension it holds whole: no communication."""
+
+    name = "dag.slice"
+    axes = prop_def(ArrayAttr[StringAttr])
+    dim = prop_def(StringAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, linear=((0,),))
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        return tuple(axis.data for axis in self.axes)
+
+
+@irdl_op_definition
+class TransferOp(Mover):
+    """Sends a value to the GPU of the same coordinates in another pool: the boundary of two pipeline stages."""
+
+    name = "dag.transfer"
+    why = opt_prop_def(StringAttr)
+
+
+@irdl_op_definition
+class ScatterOp(Mover):
+    """Gives every GPU its part of the total input. On the host."""
+
+    name = "dag.scatter"
+    RULE: ClassVar[Rule] = Rule(role=Role.HOST)
+
+
+@irdl_op_definition
+class GatherOp(Mover):
+    """Joins the GPUs' parts into the total output; copies count once. On the host."""
+
+    name = "dag.gather"
+    RULE: ClassVar[Rule] = Rule(role=Role.HOST)

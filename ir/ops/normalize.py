@@ -1,0 +1,76 @@
+"""Operators that need one dimension whole because they divide by a statistic of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from xdsl.dialects.builtin import FloatAttr, StringAttr
+from xdsl.irdl import irdl_op_definition, prop_def
+
+from ..layout import Tensor
+from ..op import Computation, Indices, Role, Rule
+from .linear import broadcast
+
+
+class Normalize(Computation):
+    """Shared by norms and softmax: `over` is the name that must be whole."""
+
+    over = prop_def(StringAttr)
+
+    def whole(self) -> frozenset[str]:
+        return frozenset({self.over.data})
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        for tensor in inputs:
+            if not tensor.has(self.over.data):
+                raise ValueError(f"normalises over {self.over.data}, which an operand lacks")
+        return inputs[0]
+
+    def axis(self) -> int:
+        return list(self.operand_names(0)).index(self.over.data)
+
+    def spread(self, gain: np.ndarray, index: int) -> np.ndarray:
+        return broadcast(gain, list(self.operand_names(index)), list(self.operand_names(0)))
+
+
+@irdl_op_definition
+class RmsNormOp(Normalize):
+    """x · gain / √(mean(x²) + eps) over one name. FLOPs: 4 per element by convention."""
+
+    name = "dag.rms_norm"
+    eps = prop_def(FloatAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=4)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        x = inputs[0]
+        mean = np.mean(x * x, axis=self.axis(), keepdims=True)
+        return x / np.sqrt(mean + self.eps.value.data) * self.spread(inputs[1], 1)
+
+
+@irdl_op_definition
+class LayerNormOp(Normalize):
+    """(x − mean) · gain / √(variance + eps) + bias over one name. FLOPs: 6 per element by convention."""
+
+    name = "dag.layer_norm"
+    eps = prop_def(FloatAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=6)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        centred = inputs[0] - inputs[0].mean(axis=self.axis(), keepdims=True)
+        variance = np.mean(centred * centred, axis=self.axis(), keepdims=True)
+        scaled = centred / np.sqrt(variance + self.eps.value.data)
+        return scaled * self.spread(inputs[1], 1) + self.spread(inputs[2], 2)
+
+
+@irdl_op_definition
+class SoftmaxOp(Normalize):
+    """exp(x) / Σ exp(x) over one name (kv_len of scores, experts of the gate). FLOPs: 5 per element by convention."""
+
+    name = "dag.softmax"
+    RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=5)
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        shifted = np.exp(inputs[0] - inputs[0].max(axis=self.axis(), keepdims=True))
+        return shifted / shifted.sum(axis=self.axis(), keepdims=True)

@@ -1,0 +1,245 @@
+"""How the pure data of the IR stands in xDSL: the tensor type and the module's attributes, printed and parsed.
+
+!dag.tensor<[batch_size = B / dp, seq_len = S, heads = 64 / tp], bf16, owes sum over cp, on stage0>
+#dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
+#dag.mesh<[pp = 2, tp = 8], stages pp>
+#dag.plan<"ep", [ep = 16], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts]]>
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+from xdsl.ir import Data, TypeAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+
+from . import dims
+from .layout import DTYPE_BITS, Dim, Tensor
+from .mesh import Mesh
+from .plan import Axis, Plan, Rule, Stages
+
+T = TypeVar("T")
+
+
+@irdl_attr_definition
+class TensorType(Data[Tensor], TypeAttribute):
+    """A value: named dimensions with the axes that cut them, dtype, debts, pool."""
+
+    name = "dag.tensor"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Tensor:
+        with parser.in_angle_brackets():
+            dimensions = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _parse_dim(parser))
+            parser.parse_characters(",")
+            dtype = _one_of(parser, DTYPE_BITS)
+            owes, pool = (), ""
+            while parser.parse_optional_punctuation(","):
+                if parser.parse_optional_keyword("owes"):
+                    parser.parse_keyword("sum")
+                    parser.parse_keyword("over")
+                    owes = tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _axis(parser)))
+                else:
+                    parser.parse_keyword("on")
+                    pool = parser.parse_identifier()
+        return Tensor(tuple(dimensions), dtype, owes, pool)
+
+    def print_parameter(self, printer: Printer) -> None:
+        printer.print_string(_tensor_text(self.data))
+
+
+@lru_cache(maxsize=8192)
+def _tensor_text(tensor: Tensor) -> str:
+    owes = f", owes sum over [{', '.join(tensor.owes)}]" if tensor.owes else ""
+    pool = f", on {tensor.pool}" if tensor.pool else ""
+    return f"<[{', '.join(map(_dim_text, tensor.dims))}], {tensor.dtype}{owes}{pool}>"
+
+
+def _dim_text(dim: Dim) -> str:
+    return f"{dim.name} = {dims.text(dim.size)}" + "".join(f" / {axis}" for axis in dim.cuts)
+
+
+def _parse_dim(parser: AttrParser) -> Dim:
+    name = parser.parse_identifier()
+    parser.parse_punctuation("=")
+    size = _parse_size(parser)
+    cuts = []
+    while parser.parse_optional_characters("/"):
+        cuts.append(_axis(parser))
+    return Dim(name, size, tuple(cuts))
+
+
+def _parse_size(parser: AttrParser) -> dims.Size:
+    """sum := product (`+` product)*; product := factor (`*` factor)*"""
+    total = _parse_product(parser)
+    while parser.parse_optional_characters("+"):
+        total = total + _parse_product(parser)
+    return total
+
+
+def _parse_product(parser: AttrParser) -> dims.Size:
+    result = _parse_factor(parser)
+    while parser.parse_optional_characters("*"):
+        result = result * _parse_factor(parser)
+    return result
+
+
+def _parse_factor(parser: AttrParser) -> dims.Size:
+    value = parser.parse_optional_integer(allow_boolean=False, allow_negative=False)
+    if value is not None:
+        return dims.number(value)
+    if parser.parse_optional_punctuation("("):
+        inner = _parse_size(parser)
+        parser.parse_punctuation(")")
+        return inner
+    name = parser.parse_identifier()
+    if name != "ceildiv":
+        return dims.symbol(name)
+    over, by = parser.parse_comma_separated_list(parser.Delimiter.PAREN, lambda: _parse_size(parser))
+    return dims.ceildiv(over, by)  # type: ignore[return-value]
+
+
+def _axis(parser: AttrParser) -> str:
+    return parser.parse_identifier()
+
+
+def _one_of(parser: AttrParser, known: dict[str, int]) -> str:
+    at = parser.pos
+    word = parser.parse_identifier()
+    if word not in known:
+        parser.raise_error(f"expected one of {', '.join(known)}", at)
+    return word
+
+
+def _list(parser: AttrParser, item: Callable[[], T]) -> tuple[T, ...]:
+    return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, item))
+
+
+@irdl_attr_definition
+class SizesAttr(Data[dims.Sizes]):
+    """What the symbols of a module stand for."""
+
+    name = "dag.sizes"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> dims.Sizes:
+        with parser.in_angle_brackets():
+            bound = _list(parser, lambda: _parse_binding(parser))
+            parser.parse_characters(",")
+            return dims.Sizes(bound, _list(parser, lambda: _parse_definition(parser)))
+
+    def print_parameter(self, printer: Printer) -> None:
+        bound = ", ".join(name if value is None else f"{name} = {value}" for name, value in self.data.bound)
+        defined = ", ".join(
+            f'{d.name} = "{dims.text(d.shown)}" exactly "{dims.text(d.exact)}"' for d in self.data.defined
+        )
+        printer.print_string(f"<[{bound}], [{defined}]>")
+
+
+def _parse_binding(parser: AttrParser) -> tuple[str, int | None]:
+    name = parser.parse_identifier()
+    return name, parser.parse_integer() if parser.parse_optional_punctuation("=") else None
+
+
+def _parse_definition(parser: AttrParser) -> dims.Definition:
+    name = parser.parse_identifier()
+    parser.parse_punctuation("=")
+    shown = _parse_text_size(parser)
+    parser.parse_keyword("exactly")
+    return dims.Definition(name, shown, _parse_text_size(parser))
+
+
+def _parse_text_size(parser: AttrParser) -> dims.Size:
+    at = parser.pos
+    text = parser.parse_str_literal()
+    try:
+        return dims.parse(text)
+    except ValueError as error:
+        parser.raise_error(str(error), at)
+
+
+@irdl_attr_definition
+class MeshAttr(Data[Mesh]):
+    """The mesh a module was placed on."""
+
+    name = "dag.mesh"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Mesh:
+        with parser.in_angle_brackets():
+            axes = _list(parser, lambda: _parse_axis(parser))
+            stages = ""
+            if parser.parse_optional_punctuation(","):
+                parser.parse_keyword("stages")
+                stages = _axis(parser)
+        return Mesh(tuple((axis.name, axis.size) for axis in axes), stages)
+
+    def print_parameter(self, printer: Printer) -> None:
+        axes = ", ".join(f"{name} = {size}" for name, size in self.data.axes)
+        printer.print_string(f"<[{axes}]" + (f", stages {self.data.stages}" if self.data.stages else "") + ">")
+
+
+def _parse_axis(parser: AttrParser) -> Axis:
+    name = _axis(parser)
+    parser.parse_punctuation("=")
+    return Axis(name, parser.parse_integer())
+
+
+@irdl_attr_definition
+class PlanAttr(Data[Plan]):
+    """The strategy a module is to be lowered by."""
+
+    name = "dag.plan"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Plan:
+        with parser.in_angle_brackets():
+            name = parser.parse_str_literal()
+            parser.parse_characters(",")
+            axes = _list(parser, lambda: _parse_axis(parser))
+            parser.parse_characters(",")
+            rules = _list(parser, lambda: _parse_rule(parser))
+            stages = _parse_stages(parser) if parser.parse_optional_punctuation(",") else None
+        return Plan(name, axes, rules, stages)
+
+    def print_parameter(self, printer: Printer) -> None:
+        plan = self.data
+        printer.print_string("<")
+        printer.print_string_literal(plan.name)
+        printer.print_string(f", [{', '.join(f'{a.name} = {a.size}' for a in plan.axes)}], [")
+        printer.print_list(plan.rules, lambda rule: _print_rule(printer, rule))
+        printer.print_string("]" + (_stages_text(plan.stages) if plan.stages else "") + ">")
+
+
+def _stages_text(stages: Stages) -> str:
+    layers = stages.layers if isinstance(stages.layers, str) else f"[{', '.join(map(str, stages.layers))}]"
+    return f", stages {stages.axis} {layers}"
+
+
+def _parse_stages(parser: AttrParser) -> Stages:
+    parser.parse_keyword("stages")
+    axis = _axis(parser)
+    word = parser.parse_optional_identifier()
+    return Stages(axis, word or _list(parser, parser.parse_integer))
+
+
+def _print_rule(printer: Printer, rule: Rule) -> None:
+    printer.print_string("[")
+    printer.print_list(rule.at, printer.print_string_literal)
+    printer.print_string(f"] : {rule.axis} cuts [{', '.join(rule.cuts)}]")
+    if rule.where:
+        printer.print_string(" from ")
+        printer.print_string_literal(rule.where)
+
+
+def _parse_rule(parser: AttrParser) -> Rule:
+    at = _list(parser, parser.parse_str_literal)
+    parser.parse_punctuation(":")
+    axis = _axis(parser)
+    parser.parse_keyword("cuts")
+    cuts = _list(parser, parser.parse_identifier)
+    return Rule(at, axis, cuts, parser.parse_str_literal() if parser.parse_optional_keyword("from") else "")

@@ -1,0 +1,147 @@
+"""Which axes cut which dimensions of an operator: a function of where it stands and what its dimensions are called.
+
+Per axis, the rule that holds at the operator's path names dimensions; the axis cuts the one of them that the operator
+has, or one that a relation derives from it. Names that a relation ties to others of the same operator follow them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..diagnostics import Diagnostic
+from ..ir.dims import Size, Sizes, as_number
+from ..ir.layout import Tensor
+from ..ir.mesh import Mesh
+from ..ir.op import Operator, where_of
+from ..ir.ops import RELATIONS
+from ..ir.plan import Plan, Rule
+from .rules import Rules
+
+Joint = dict[str, tuple[str, ...]]
+"""Per joint name the axes that cut it, outermost first."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an operator stands: its module path, and its (first) layer if it is in one."""
+
+    path: str
+    layer: int | None
+
+
+@dataclass
+class Cuts:
+    """Answers for one plan on one mesh; collects what is wrong instead of stopping at the first."""
+
+    plan: Plan
+    mesh: Mesh
+    sizes: Sizes
+    problems: dict[tuple[str, ...], Diagnostic] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.rules = Rules(self.plan, self.mesh.inner)
+
+    def of(self, op: Operator, place: Place) -> Joint:
+        """The layout of an operator's joint space."""
+        space, tied = op.joint(), op.derived()
+        cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, where_of(op))
+        for name, relation in tied.items():
+            carried = tuple(axis for source in relation.sources for axis in cuts.get(source, ()))
+            cuts[name] = self._prefix(carried, space[name])
+        self._check_whole(op, cuts, place)
+        return cuts
+
+    def named(self, tensor: Tensor, place: Place, where: str) -> Joint:
+        """The layout of a bare tensor at a place (what a repeat carries)."""
+        return self._free({d.name: d.size for d in tensor.dims}, place, where)
+
+    def ordered(self, axes: set[str]) -> tuple[str, ...]:
+        return tuple(axis for axis in self.mesh.inner if axis in axes)
+
+    def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:
+        """Cut names that are free: by a rule that names them, or that names all a relation derives them from."""
+        cuts: Joint = dict.fromkeys(space, ())
+        for axis, rule in self.rules.at(place.path, place.layer):
+            hit = {self._source(name, rule.cuts) or name for name in space if self._hits(name, rule.cuts)}
+            if len(hit) > 1:
+                self._conflict(axis, rule, hit, place)
+                continue
+            for name in space:
+                if self._hits(name, rule.cuts) and self._divides(axis, rule, name, space, cuts, place):
+                    cuts[name] = (*cuts[name], axis)
+        return cuts
+
+    def _hits(self, name: str, listed: tuple[str, ...]) -> bool:
+        return name in listed or self._source(name, listed) is not None
+
+    @staticmethod
+    def _source(name: str, listed: tuple[str, ...]) -> str | None:
+        """The listed name that a derived name follows."""
+        relation = RELATIONS.get(name)
+        return next((s for s in relation.sources if s in listed), None) if relation else None
+
+    def _prefix(self, axes: tuple[str, ...], size: Size) -> tuple[str, ...]:
+        """The longest run of axes, from the outermost, that divides a size."""
+        whole, kept = as_number(size), ()
+        for axis in axes:
+            if isinstance(whole, int) and whole % self.mesh.size((*kept, axis)):
+                break
+            kept = (*kept, axis)
+        return kept
+
+    def _divides(self, axis: str, rule: Rule, name: str, space: dict[str, Size], cuts: Joint, place: Place) -> bool:
+        """Does the axis divide what is left of a dimension? A derived one may stop being cut; a listed one may not."""
+        self.used.add(axis)
+        parts = self.mesh.size((*cuts[name], axis))
+        if name in RELATIONS and name not in rule.cuts:
+            return self._prefix((*cuts[name], axis), space[name])[-1:] == (axis,)
+        size = as_number(self.sizes.shown(space[name]))
+        if isinstance(size, int) and size % parts:
+            self._indivisible(axis, rule, name, size, parts, place)
+            return False
+        return True
+
+    def _indivisible(self, axis: str, rule: Rule, name: str, size: int, parts: int, place: Place) -> None:
+        whole = axis.split(".")[0]
+        works = [d for d in range(1, min(size, 4096) + 1) if size % d == 0]
+        self.problems.setdefault(
+            ("indivisible", whole, name),
+            Diagnostic(
+                "indivisible",
+                f"axis {whole} does not divide {name} = {size} into {parts} equal parts",
+                f"{rule.where} at {place.path}".strip(),
+                expected=f"a divisor of {size} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})",
+                actual=str(parts),
+                hint=f"use --mesh {whole}={max(d for d in works if d <= parts)}, or let the axis cut another dimension",
+            ),
+        )
+
+    def _conflict(self, axis: str, rule: Rule, hit: set[str], place: Place) -> None:
+        self.problems.setdefault(
+            ("conflict", axis, *sorted(hit)),
+            Diagnostic(
+                "conflict",
+                f"axis {axis} would cut {' and '.join(sorted(hit))} of one operator",
+                f"{rule.where} at {place.path}".strip(),
+                expected="one dimension per axis and operator",
+                actual=f"rule at {', '.join(rule.at)}: {axis} cuts {', '.join(rule.cuts)}",
+                hint=f"add a rule for {place.path} that cuts one of them, or lifts the axis with ~",
+            ),
+        )
+
+    def _check_whole(self, op: Operator, cuts: Joint, place: Place) -> None:
+        for name in op.whole():
+            for axis in cuts.get(name, ()):
+                rule = self.rules.rule(axis, place.path, place.layer)
+                self.problems.setdefault(
+                    ("whole", axis, name, place.path),
+                    Diagnostic(
+                        "whole",
+                        f"{op.name.removeprefix('dag.')} needs {name} whole, axis {axis} cuts it",
+                        f"{rule.where if rule else ''} at {place.path}".strip(),
+                        expected=f"{name} uncut",
+                        actual=f"{name} / {axis}",
+                        hint=f"lift the axis there: {{at: {place.path}, cut: {{{axis}: ~}}}}",
+                    ),
+                )

@@ -1,0 +1,126 @@
+"""The moves that turn one layout into another: a small pure function of the two.
+
+    have [seq_len = S / tp], heads = 64         need seq_len = S, [heads = 64 / tp]       → all-to-all seq_len → heads
+    have owes sum over tp                       need nothing owed                         → all-reduce over tp
+    have owes sum over tp, seq_len = S          need seq_len = S / tp                     → reduce-scatter into seq_len
+
+Order: debts first (reduce-scatter where the axis is wanted next on a dimension, else all-reduce), then slices, then,
+repeatedly, the longest suffix of a dimension's axes that another dimension wants next, as ONE all-to-all; only where
+there is none is the innermost unwanted axis gathered. Axis by axis instead, (dp, tp) tokens → (dp, tp) experts would
+become two gathers and two slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..ir.layout import Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """One move: its kind (an operator's name), the axes it runs over, the dimensions involved, the layout after it."""
+
+    kind: str
+    axes: tuple[str, ...]
+    dim: str
+    to: str
+    after: Tensor
+
+
+def steps(have: Tensor, need: Tensor) -> list[Step]:
+    """Every move from `have` to `need`, in order, neighbours of one kind and dimension fused. Pools must be equal."""
+    found: list[Step] = []
+    for finder in (_debts, _slices, _shuffles):
+        for step in finder(have, need):
+            have = step.after
+            if found and (fused := _fuse(found[-1], step)):
+                found[-1] = fused
+            else:
+                found.append(step)
+    assert have == need, (have, need)
+    return found
+
+
+def _fuse(first: Step, second: Step) -> Step | None:
+    """Two gathers, or two slices, of one dimension are one over both axes."""
+    if first.kind != second.kind or first.dim != second.dim or first.kind == "all_to_all":
+        return None
+    axes = (*second.axes, *first.axes) if first.kind == "all_gather" else (*first.axes, *second.axes)
+    return replace(second, axes=axes)
+
+
+def _wanted(have: Tensor, need: Tensor) -> dict[str, tuple[str, ...]]:
+    """Per dimension the axes it still wants, in order, where what it has is a prefix of what it needs."""
+    return {
+        before.name: after.cuts[len(before.cuts) :]
+        for before, after in zip(have.dims, need.dims, strict=True)
+        if after.cuts[: len(before.cuts)] == before.cuts
+    }
+
+
+def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
+    """Pay what is owed and not owed later: scattered into the dimensions that want the axes next, the rest in one."""
+    paying = set(have.owes) - set(need.owes)
+    for name, wants in _wanted(have, need).items():
+        axes = _leading(wants, paying)
+        if axes:
+            paying -= set(axes)
+            have = replace(
+                have.cut({name: (*have.dim(name).cuts, *axes)}), owes=tuple(a for a in have.owes if a not in axes)
+            )
+            yield Step("reduce_scatter", axes, name, name, have)
+    if paying:
+        axes = tuple(axis for axis in have.owes if axis in paying)
+        have = replace(have, owes=tuple(axis for axis in have.owes if axis not in paying))
+        yield Step("all_reduce", axes, "", "", have)
+
+
+def _leading(wants: tuple[str, ...], available: set[str]) -> tuple[str, ...]:
+    count = next((i for i, axis in enumerate(wants) if axis not in available), len(wants))
+    return wants[:count]
+
+
+def _slices(have: Tensor, need: Tensor) -> Iterator[Step]:
+    """Cut dimensions by axes that nothing is cut by yet: every member already holds what it keeps."""
+    for name, wants in _wanted(have, need).items():
+        axes = _leading(wants, set(wants) - set(have.axes))
+        if axes:
+            have = have.cut({name: (*have.dim(name).cuts, *axes)})
+            yield Step("slice", axes, name, name, have)
+
+
+def _shuffles(have: Tensor, need: Tensor) -> Iterator[Step]:
+    while have != need:
+        step = _exchange(have, need) or _gather(have, need) or next(_slices(have, need))
+        have = step.after
+        yield step
+
+
+def _exchange(have: Tensor, need: Tensor) -> Step | None:
+    """The longest suffix of a dimension's axes that another dimension wants next, as one all-to-all."""
+    wanted = _wanted(have, need)
+    best: Step | None = None
+    for dim in have.dims:
+        kept = len(_common(dim.cuts, need.dim(dim.name).cuts))
+        for start in range(kept, len(dim.cuts)):
+            suffix = dim.cuts[start:]
+            to = next((n for n, wants in wanted.items() if n != dim.name and wants[: len(suffix)] == suffix), None)
+            if to and (best is None or len(suffix) > len(best.axes)):
+                after = have.cut({dim.name: dim.cuts[:start], to: (*have.dim(to).cuts, *suffix)})
+                best = Step("all_to_all", suffix, dim.name, to, after)
+    return best
+
+
+def _gather(have: Tensor, need: Tensor) -> Step | None:
+    """Gather the innermost axis of the first dimension that holds an unwanted one."""
+    for dim in have.dims:
+        if len(_common(dim.cuts, need.dim(dim.name).cuts)) < len(dim.cuts):
+            return Step("all_gather", dim.cuts[-1:], dim.name, dim.name, have.cut({dim.name: dim.cuts[:-1]}))
+    return None
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    count = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return a[:count]

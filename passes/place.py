@@ -1,0 +1,225 @@
+"""place: gives every operator its GPUs.
+
+    before   %y = dag.repeat %h = %x layers 0 to 15 period 1 : !dag.tensor<[…], bf16> { … }
+    after    %y = dag.repeat %h = %x layers 0 to 7 period 1 : !dag.tensor<[…], bf16, on stage0> { … }
+             %m = dag.move(%y) : … on stage0 -> … on stage1
+             %z = dag.repeat %h = %m layers 8 to 15 period 1 : !dag.tensor<[…], bf16, on stage1> { … }
+
+The plan's mesh becomes the module's mesh: a stage axis makes pools, and an axis that cuts grouped heads further than
+their KV heads divide is refined into sub-axes (`tp` = 8 over 4 KV heads: `tp.0` = 4 cuts both, `tp.1` = 2 holds
+copies of KV heads). Repeats are split where the stage changes or a rule starts or stops to apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import gcd
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from ..diagnostics import Diagnostic, Refused
+from ..ir.dims import as_number
+from ..ir.mesh import HOST, Mesh
+from ..ir.module import annotate, operators, plan_of
+from ..ir.op import Operator, retype, tensor_of, where_of
+from ..ir.ops import RELATIONS
+from ..ir.ops.move import MoveOp
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, YieldOp
+from ..ir.plan import Plan, Stages
+from .rules import boundaries
+
+
+@dataclass(frozen=True)
+class PlacePass(ModulePass):
+    """Place a logical module by its plan. Refused where the stages cannot be cut so."""
+
+    name = "place"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        plan = plan_of(op)
+        if plan is None:
+            raise Refused(Diagnostic("rule", "the module has no plan to place by", hint="name a strategy"))
+        mesh = Mesh(tuple(_refined(plan, op)), plan.stages.axis if plan.stages else "")
+        stages = stage_layers(plan, _layers(op))
+        _Placer(mesh, stages, boundaries(plan)).run(op)
+        annotate(op, mesh=mesh)
+
+
+def _layers(module: ModuleOp) -> int:
+    return max((op.span[1] + 1 for op in module.ops if isinstance(op, RepeatOp)), default=0)
+
+
+def stage_layers(plan: Plan, layers: int) -> list[int]:
+    """Number of layers of each stage. Refused when the cut is impossible, naming what would work."""
+    if plan.stages is None:
+        return [layers]
+    count, cut = plan.size(plan.stages.axis), plan.stages.layers
+    counts = list(cut) if isinstance(cut, tuple) else [layers // count + (i < layers % count) for i in range(count)]
+    problem = _stage_problem(plan.stages, counts, count, layers)
+    if problem:
+        raise Refused(problem)
+    return counts
+
+
+def _stage_problem(stages: Stages, counts: list[int], count: int, layers: int) -> Diagnostic | None:
+    where = stages.where
+    if len(counts) != count or sum(counts) != layers:
+        return Diagnostic(
+            "stages",
+            f"the listed stages hold {sum(counts)} layers in {len(counts)} stages",
+            where,
+            expected=f"{count} counts that sum to {layers}",
+            actual=", ".join(map(str, counts)),
+        )
+    if min(counts) < 1:
+        hint = f"use at most {layers} stages"
+        return Diagnostic("OUT6", f"{count} stages of {layers} layers leave GPUs idle", where, hint=hint)
+    if stages.layers == "even" and len(set(counts)) > 1:
+        return Diagnostic(
+            "stages",
+            f"{stages.axis} = {count} does not divide {layers} layers evenly",
+            where,
+            expected=f"a divisor of {layers} ({', '.join(str(d) for d in range(1, layers + 1) if layers % d == 0)})",
+            actual=str(count),
+            hint=f"use --stages uneven ({', '.join(map(str, counts))}), or list the layers of each stage",
+        )
+    return None
+
+
+def _refined(plan: Plan, module: ModuleOp) -> Iterator[tuple[str, int]]:
+    """The mesh's axes, split where a related dimension (kv_heads) takes only part of an axis that cuts its source."""
+    related = _related_sizes(module)
+    for axis in plan.axes:
+        part = axis.size
+        for name, size in related.items():
+            sources = RELATIONS[name].sources
+            if any(rule.axis == axis.name and set(rule.cuts) & {*sources, name} for rule in plan.rules):
+                part = gcd(size, axis.size)
+                related[name] = size // part
+        if 1 < part < axis.size:
+            yield from ((f"{axis.name}.0", part), (f"{axis.name}.1", axis.size // part))
+        else:
+            yield axis.name, axis.size
+
+
+def _related_sizes(module: ModuleOp) -> dict[str, int]:
+    """Number of every dimension that a relation ties to another, where it is a number."""
+    found = {}
+    for op, _ in operators(module):
+        for dim in tensor_of(op.out).dims:
+            size = as_number(dim.size)
+            if dim.name in RELATIONS and isinstance(size, int):
+                found[dim.name] = size
+    return found
+
+
+@dataclass
+class _Placer:
+    """Rebuilds the program, operator by operator, with a pool in every type."""
+
+    mesh: Mesh
+    stages: list[int]
+    edges: set[int]
+
+    def run(self, module: ModuleOp) -> None:
+        self.env: dict[SSAValue, SSAValue] = {}
+        self.out: list[Operation] = []
+        pools = self.mesh.pools
+        pool = pools[0]
+        for op in list(module.ops):
+            if isinstance(op, RepeatOp):
+                pool = self._repeat(op)
+            elif isinstance(op, Operator):
+                self._operator(op, HOST if isinstance(op, InputOp | OutputOp) else pool)
+        block = module.body.block
+        for op in reversed(list(block.ops)):
+            op.detach()
+            op.drop_all_references()
+        block.add_ops(self.out)
+
+    def _operator(self, op: Operator, pool: str) -> None:
+        made = op.clone(self.env)
+        made.operands = [self._on(value, pool) for value in made.operands]
+        made.location = op.location
+        retype(made.out, replace(tensor_of(op.out), pool=pool))
+        self.env[op.out] = made.out
+        self.out.append(made)
+
+    def _on(self, value: SSAValue, pool: str) -> SSAValue:
+        """The value on this pool, moved there if it is elsewhere."""
+        have = tensor_of(value)
+        if have.pool == pool:
+            return value
+        owner = value.owner
+        path = owner.path.data if isinstance(owner, Operator) else "layers"
+        move = MoveOp.of(value, path=path, out=replace(have, pool=pool))
+        self.out.append(move)
+        return move.out
+
+    def _repeat(self, op: RepeatOp) -> str:
+        """Place the pieces of a repeat, each in the pool of its stage; the last one's pool."""
+        value, pool = self.env[op.init], ""
+        for first, last, offset, period in _pieces(op.span, self._cuts()):
+            pool = self._pool(first)
+            value = self._piece(op, self._on(value, pool), (first, last, offset, period))
+        self.env[op.out] = value
+        return pool
+
+    def _cuts(self) -> set[int]:
+        starts = {sum(self.stages[:i]) for i in range(len(self.stages))}
+        return starts | self.edges
+
+    def _pool(self, layer: int) -> str:
+        stage = next(i for i in range(len(self.stages)) if layer < sum(self.stages[: i + 1]))
+        return self.mesh.pools[stage]
+
+    def _piece(self, op: RepeatOp, init: SSAValue, piece: tuple[int, int, int, int]) -> SSAValue:
+        first, last, offset, period = piece
+        whole = period == op.span[2]
+        block = Block(arg_types=[init.type])
+        block.args[0].name_hint = "x"
+        outer, self.out = self.out, []
+        body = [o for o in op.body.block.ops if whole or _in_layers(o, offset, period)]
+        self.env[_entry(op, body)] = block.args[0]
+        pool = tensor_of(init).pool
+        for inner in body:
+            if isinstance(inner, Operator):
+                self._operator(inner, pool)
+        leaving = op.yielded if whole else next(o for o in reversed(body) if isinstance(o, Operator)).out
+        block.add_ops([*self.out, YieldOp.create(operands=[self.env[leaving]])])
+        self.out = outer
+        made = RepeatOp.of(init, block, first, last, period, where_of(op))
+        self.out.append(made)
+        return made.out
+
+
+def _in_layers(op: Operation, offset: int, period: int) -> bool:
+    return isinstance(op, Operator) and offset <= int(op.path.data.split(".")[1]) < offset + period
+
+
+def _entry(op: RepeatOp, body: list[Operation]) -> SSAValue:
+    """The value that a part of a body starts from: the only one not made inside it."""
+    made = {result for inner in body for result in inner.results}
+    return next(value for inner in body for value in inner.operands if value not in made)
+
+
+def _pieces(span: tuple[int, int, int], cuts: set[int]) -> Iterator[tuple[int, int, int, int]]:
+    """(first, last, offset in the period, period) of each piece of a repeat cut at these layers.
+
+    >>> list(_pieces((0, 7, 2), {0, 3}))
+    [(0, 1, 0, 2), (2, 2, 0, 1), (3, 3, 1, 1), (4, 7, 0, 2)]
+    """
+    first, last, period = span
+    edges = sorted({first, last + 1, *(c for c in cuts if first < c <= last)})
+    for start, end in pairwise(edges):
+        while start < end:
+            offset = (start - first) % period
+            whole = (end - start) // period * period if offset == 0 else 0
+            size = whole or min(period - offset, end - start)
+            yield start, start + size - 1, offset, period if whole else size
+            start += size

@@ -1,0 +1,74 @@
+"""Where a strategy's rules apply: which dimensions an axis cuts at a module path.
+
+rule at "*.experts" : ep cuts experts        matches layers.moe.experts and everything beneath it
+rule at "layers[0-15].attention" : …         only in these layers
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from ..ir.plan import Plan, Rule
+
+_RANGE = re.compile(r"\[(\d+)(?:-(\d+))?\]")
+
+
+@lru_cache(maxsize=1024)
+def pattern(at: str) -> re.Pattern[str]:
+    """`*` stands for any number of segments; the pattern matches a path and everything beneath it."""
+    parts = [r"(?:[^.]+\.)*" if s == "*" else re.escape(_RANGE.sub("", s)) + r"\." for s in at.split(".")]
+    return re.compile("".join(parts))
+
+
+@lru_cache(maxsize=1024)
+def layer_range(at: str) -> tuple[int, int] | None:
+    """First and last layer that a pattern addresses, or None for all."""
+    match = _RANGE.search(at)
+    return (int(match[1]), int(match[2] or match[1])) if match else None
+
+
+@lru_cache(maxsize=8192)
+def plain(path: str) -> str:
+    """A path without the layer numbers that bodies of several layers carry: layers.1.moe → layers.moe."""
+    return ".".join(segment for segment in path.split(".") if not segment.isdigit())
+
+
+def matches(at: str, path: str, layer: int | None) -> bool:
+    """Does a pattern address this path (in this layer)?"""
+    within = layer_range(at)
+    if within and (layer is None or not within[0] <= layer <= within[1]):
+        return False
+    return at == "*" or pattern(at).match(plain(path) + ".") is not None
+
+
+def boundaries(plan: Plan) -> set[int]:
+    """Layers at which a rule starts or stops to apply."""
+    ranges = [layer_range(at) for rule in plan.rules for at in rule.at]
+    return {edge for r in ranges if r for edge in (r[0], r[1] + 1)}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A plan's rules, by axis, over a mesh whose axes may have been refined (`tp` into `tp.0`, `tp.1`)."""
+
+    plan: Plan
+    axes: tuple[str, ...]
+
+    @cached_property
+    def _of(self) -> dict[str, list[Rule]]:
+        return {axis: [r for r in self.plan.rules if r.axis == axis.split(".")[0]] for axis in self.axes}
+
+    def rule(self, axis: str, path: str, layer: int | None) -> Rule | None:
+        """The last rule of an axis that addresses this place."""
+        found = (r for r in reversed(self._of[axis]) if any(matches(at, path, layer) for at in r.at))
+        return next(found, None)
+
+    def at(self, path: str, layer: int | None) -> Iterator[tuple[str, Rule]]:
+        """Per axis, outermost first, the rule that holds here."""
+        for axis in self.axes:
+            rule = self.rule(axis, path, layer)
+            if rule is not None and rule.cuts:
+                yield axis, rule

@@ -1,0 +1,222 @@
+"""shard: gives every value a layout, from where it stands and what its dimensions are called. Nothing propagates.
+
+    before   %q = dag.project(%x, %w) at "layers.attention.q_proj" : … -> [batch_size = B, seq_len = S, heads = 64, …]
+    after    %x2 = dag.move(%x) : [… seq_len = S / tp …] -> [… seq_len = S …]
+             %q = dag.project(%x2, %w) : … -> [batch_size = B, seq_len = S, heads = 64 / tp, …]
+
+An axis of the plan cuts, at an operator, the one dimension its rule names there (or one related to it: heads cut
+kv_heads, tokens cut expert_tokens). Operands need their share of that layout, results inherit it; contracting a cut
+dimension leaves a sum owed. A debt passes operators that are linear in it while the result is no larger; where any
+user refuses it, it is paid once for all users. Whatever differs becomes a `dag.move`, shared by all users of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import lcm
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from ..diagnostics import Diagnostic, Refused
+from ..ir.dims import Sizes, ceildiv, number, ratio
+from ..ir.layout import Dim, Tensor
+from ..ir.mesh import Mesh
+from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, sizes_of
+from ..ir.op import Operator, retype, tensor_of, where_of
+from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
+from ..ir.ops.move import MoveOp
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from .cuts import Cuts, Place
+
+
+@dataclass(frozen=True)
+class ShardPass(ModulePass):
+    """Lay out a placed module by its plan. Refused with every conflict and indivisible dimension at once."""
+
+    name = "shard"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        plan, mesh = plan_of(op), mesh_of(op)
+        if plan is None:
+            raise Refused(Diagnostic("rule", "the module has no plan to shard by", hint="name a strategy"))
+        cuts = Cuts(plan, mesh, sizes_of(op))
+        paid: dict[SSAValue, set[Tensor]] = {}
+        while True:
+            sharder = _Sharder(cuts, paid)
+            body = sharder.block(op.body.block.ops)
+            if cuts.problems:
+                raise Refused(*cuts.problems.values())
+            if not sharder.refused.keys() - paid.keys():
+                break
+            paid = paid | {value: sharder.needs[value] for value in sharder.refused}
+        _replace(op, body)
+        annotate(op, sizes=_routed(op, mesh))
+
+
+def _replace(module: ModuleOp, body: list[Operation]) -> None:
+    block = module.body.block
+    for old in reversed(list(block.ops)):
+        old.detach()
+        old.drop_all_references()
+    block.add_ops(body)
+
+
+def _routed(module: ModuleOp, mesh: Mesh) -> Sizes:
+    """Define P, the parts of the tokens where they are dispatched, and T, the rows per expert, rounded up per part."""
+    sizes = sizes_of(module)
+    parts = [mesh.size(_token_axes(op)) for op, _ in operators(module) if isinstance(op, DispatchOp)]
+    if not parts:
+        return sizes
+    count = lcm(*parts)
+    exact = next(d.exact for d in sizes.defined if d.name == str(EXPERT_TOKENS))
+    shown = TOKEN_PARTS * ceildiv(exact.as_numer_denom()[0], exact.as_numer_denom()[1] * TOKEN_PARTS)  # type: ignore
+    sizes = sizes.define(str(TOKEN_PARTS), number(count), number(count))
+    return sizes.define(str(EXPERT_TOKENS), shown, exact)
+
+
+def _token_axes(op: Operator) -> tuple[str, ...]:
+    x = tensor_of(op.operands[0])
+    return tuple(axis for name in TOKENS for axis in x.dim(name).cuts)
+
+
+@dataclass
+class _Sharder:
+    """One round over the program under the assumption that only the debts in `paid` are paid at their definition."""
+
+    cuts: Cuts
+    paid: dict[SSAValue, set[Tensor]]
+    refused: dict[SSAValue, None] = field(default_factory=dict)
+    needs: dict[SSAValue, set[Tensor]] = field(default_factory=dict)
+    env: dict[SSAValue, SSAValue] = field(default_factory=dict)
+    moved: dict[tuple[SSAValue, Tensor], SSAValue] = field(default_factory=dict)
+    out: list[Operation] = field(default_factory=list)
+    repeat: RepeatOp | None = None
+
+    def block(self, ops: object) -> list[Operation]:
+        for op in list(ops):  # type: ignore[call-overload]
+            match op:
+                case MoveOp():
+                    self.env[op.out] = self.env[op.operands[0]]
+                case WeightOp():
+                    pass
+                case InputOp():
+                    self._emit(op, [], tensor_of(op.out))
+                case OutputOp():
+                    need = tensor_of(op.out)
+                    self._emit(op, [self._want(op.operands[0], need)], need)
+                case RepeatOp():
+                    self._repeat(op)
+                case Operator():
+                    self._operator(op)
+        return self.out
+
+    def _emit(self, op: Operator, operands: list[SSAValue], out: Tensor) -> None:
+        made = op.clone(dict(zip(op.operands, operands, strict=True)))
+        made.operands = operands
+        made.location = op.location
+        retype(made.out, out)
+        self.env[op.out] = made.out
+        self.out.append(made)
+
+    def _operator(self, op: Operator) -> None:
+        cuts = self.cuts.of(op, Place(op.path.data, layer_of(op, self.repeat)))
+        pool = tensor_of(op.out).pool
+        needs = [_share(tensor_of(v), op.operand_names(i), cuts, pool) for i, v in enumerate(op.operands)]
+        debts = self._debts(op, {axis for axes in cuts.values() for axis in axes})
+        owed = {axis for name in op.sums() for axis in cuts.get(name, ())}
+        out = _share(tensor_of(op.out), {}, cuts, pool)
+        out = replace(out, owes=self.cuts.ordered(owed.union(*debts.values())))
+        needs = [replace(need, owes=debts.get(i, ())) for i, need in enumerate(needs)]
+        self._emit(op, [self._operand(v, need) for v, need in zip(op.operands, needs, strict=True)], out)
+
+    def _debts(self, op: Operator, used: set[str]) -> dict[int, tuple[str, ...]]:
+        """Per operand the axes whose sum stays owed through this operator; other debts are refused and noted."""
+        owing = {i: self._owed(v) for i, v in enumerate(op.operands) if self._owed(v)}
+        if not owing or self._passes(op, owing, used):
+            return owing
+        for index in owing:
+            self.refused[op.operands[index]] = None
+        return {}
+
+    def _owed(self, value: SSAValue) -> tuple[str, ...]:
+        if value in self.paid or value not in self.env:
+            return ()
+        return tensor_of(self.env[value]).owes
+
+    def _passes(self, op: Operator, owing: dict[int, tuple[str, ...]], used: set[str]) -> bool:
+        """Linear in exactly the owing operands, which owe the same; the axes cut nothing here; the result no larger."""
+        if tuple(owing) not in op.RULE.linear or len(set(owing.values())) > 1:
+            return False
+        first, axes = next(iter(owing.items()))
+        growth = ratio(*(self.cuts.sizes.exact(tensor_of(v).points) for v in (op.out, op.operands[first])))
+        return used.isdisjoint(axes) and growth is not None and growth <= 1
+
+    def _operand(self, value: SSAValue, need: Tensor) -> SSAValue:
+        if isinstance(value.owner, WeightOp):
+            return self._weight(value.owner, need)
+        return self._want(value, need)
+
+    def _weight(self, op: WeightOp, need: Tensor) -> SSAValue:
+        """A weight lives where and as its user needs it; it never moves."""
+        key = (op.out, need)
+        if key not in self.moved:
+            self._emit(op, [], need)
+            self.moved[key] = self.env[op.out]
+        return self.moved[key]
+
+    def _want(self, value: SSAValue, need: Tensor) -> SSAValue:
+        """The value in the layout needed: itself, or one shared move of it."""
+        if not need.owes:
+            self.needs.setdefault(value, set()).add(need)
+        have = self.env[value]
+        if tensor_of(have).owes and not need.owes:
+            have = self._pay(value, need)
+        return self._move(have, need, value)
+
+    def _pay(self, value: SSAValue, need: Tensor) -> SSAValue:
+        """Pay a debt once: into the layout needed, or, where users differ, into the one of them with most cuts."""
+        self.refused.setdefault(value, None)
+        targets = self.paid.get(value) or {need}
+        target = max(targets, key=lambda t: (self.cuts.mesh.size(t.axes), t == need, str(t)))
+        if target.pool != tensor_of(self.env[value]).pool:
+            target = replace(tensor_of(self.env[value]), owes=())
+        return self._move(self.env[value], target, value)
+
+    def _move(self, have: SSAValue, need: Tensor, source: SSAValue) -> SSAValue:
+        if tensor_of(have) == need:
+            return have
+        if (have, need) not in self.moved:
+            owner = source.owner
+            path = owner.path.data if isinstance(owner, Operator) else "layers"
+            where = where_of(owner) if isinstance(owner, Operator) else ""
+            move = MoveOp.of(have, path=path, where=where, out=need)
+            self.out.append(move)
+            self.moved[have, need] = move.out
+        return self.moved[have, need]
+
+    def _repeat(self, op: RepeatOp) -> None:
+        """The carried value has the layout that rules give at `layers`, in every round, and owes nothing."""
+        arg = op.body.block.args[0]
+        cuts = self.cuts.named(tensor_of(arg), Place("layers", op.span[0]), where_of(op))
+        carried = tensor_of(arg).cut(cuts)
+        init = self._want(op.init, carried)
+        block = Block(arg_types=[init.type])
+        block.args[0].name_hint = arg.name_hint
+        outer, self.out, self.repeat = self.out, [], op
+        self.env[arg] = block.args[0]
+        body = self.block(o for o in op.body.block.ops if not isinstance(o, YieldOp))
+        value = self._want(op.yielded, carried)
+        block.add_ops([*body, YieldOp.create(operands=[value])])
+        self.out, self.repeat = outer, None
+        made = RepeatOp.of(init, block, *op.span, where_of(op))
+        self.env[op.out] = made.out
+        self.out.append(made)
+
+
+def _share(tensor: Tensor, names: dict[str, str], cuts: dict[str, tuple[str, ...]], pool: str) -> Tensor:
+    """A tensor's part of a joint layout; `names` maps its names to joint names where they differ."""
+    dims = tuple(Dim(d.name, d.size, cuts.get(names.get(d.name, d.name), ())) for d in tensor.dims)
+    return Tensor(dims, tensor.dtype, (), pool)
