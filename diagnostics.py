@@ -63,7 +63,7 @@ def refuse_if(diagnostics: Iterable[Diagnostic]) -> None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """"did you mean …" for an unknown name, or the list of the known ones."""
+    """ "did you mean …" for an unknown name, or the list of the known ones."""
     from difflib import get_close_matches
 
     choices = sorted(known)

@@ -91,7 +91,7 @@ class _Builder:
             x = self._add(InputOp, "input", out=Tensor(hidden, model.dtype))
         else:
             ids = self._add(InputOp, "input", out=Tensor(hidden[:2], "i32"))
-            table = self._weight("embed.weight", vocab=model.vocab, hidden=model.hidden)
+            table = self._weight("embed.weight", {"vocab": model.vocab, "hidden": model.hidden})
             x = self._add(LookupOp, "embed", ids, table)
         for first, last, period in runs(model.layers):
             x = self._repeat(x, first, last, period)
@@ -187,7 +187,7 @@ class _Builder:
         down = {"experts": spec.experts, "ffn": expert.width, "hidden": hidden}
 
         def project(name: str, x: SSAValue, over: str, *extra: SSAValue, **dims: int) -> SSAValue:
-            weight = self._weight(f"moe.experts.{name}.weight", **dims)
+            weight = self._weight(f"moe.experts.{name}.weight", dims)
             kind = GroupedProjectOp if extra else ProjectOp
             return self._add(kind, f"moe.experts.{name}", x, weight, *extra, over=(over,))
 
@@ -213,32 +213,32 @@ class _Builder:
         x = self._norm("final_norm", x)
         if not model.tied:
             return self._project("head", x, "hidden", hidden=model.hidden, vocab=model.vocab)
-        table = self._weight("head.weight", tied="embed.weight", vocab=model.vocab, hidden=model.hidden)
+        table = self._weight("head.weight", {"vocab": model.vocab, "hidden": model.hidden}, tied="embed.weight")
         return self._add(ProjectOp, "head", x, table, over=("hidden",))
 
     def _norm(self, path: str, x: SSAValue) -> SSAValue:
-        gain = self._weight(f"{path}.weight", hidden=self.model.hidden)
+        gain = self._weight(f"{path}.weight", {"hidden": self.model.hidden})
         props = {"over": "hidden", "eps": FloatAttr(EPS, f64)}
         if self.model.norm == "rms_norm":
             return self._add(RmsNormOp, path, x, gain, **props)
-        bias = self._weight(f"{path}.bias", hidden=self.model.hidden)
+        bias = self._weight(f"{path}.bias", {"hidden": self.model.hidden})
         return self._add(LayerNormOp, path, x, gain, bias, **props)
 
     def _head_norm(self, path: str, x: SSAValue) -> SSAValue:
-        gain = self._weight(f"{path}.weight", d_k=self.model.attention.d_k)
+        gain = self._weight(f"{path}.weight", {"d_k": self.model.attention.d_k})
         return self._add(RmsNormOp, path, x, gain, over="d_k", eps=FloatAttr(EPS, f64))
 
     def _project(
         self, path: str, x: SSAValue, over: str | tuple[str, ...], bias: bool = False, **dims: int
     ) -> SSAValue:
         over = (over,) if isinstance(over, str) else over
-        out = self._add(ProjectOp, path, x, self._weight(f"{path}.weight", **dims), over=over)
+        out = self._add(ProjectOp, path, x, self._weight(f"{path}.weight", dims), over=over)
         if not bias:
             return out
         own = {name: size for name, size in dims.items() if name not in over}
-        return self._add(AddBiasOp, f"{path}_bias", out, self._weight(f"{path}_bias.weight", **own))
+        return self._add(AddBiasOp, f"{path}_bias", out, self._weight(f"{path}_bias.weight", own))
 
-    def _weight(self, path: str, tied: str | None = None, **dims: int) -> SSAValue:
+    def _weight(self, path: str, dims: dict[str, int], tied: str | None = None) -> SSAValue:
         sizes = {name: number(size) for name, size in dims.items()}
         return self._add(WeightOp, path, out=Tensor(self._dims(**sizes), self.model.dtype), tied=tied)
 

@@ -8,9 +8,11 @@ the host. Rows are O(operators of one layer); only arrays grow with the GPUs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
@@ -74,6 +76,30 @@ class Move:
     why: str = ""
 
 
+class Experts(Sequence[str]):
+    """Per place of a row, the experts it computes, as text: `experts 4-7`. Made on demand: GPUs can be a million."""
+
+    def __init__(self, part: np.ndarray, each: int) -> None:
+        self._part, self._each = part, each
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def only(self, which: int) -> Experts:
+        """Of every place's experts just the `which`-th."""
+        return Experts(self._part * self._each + which, 1)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        first = int(self._part[place]) * self._each
+        return f"experts {first}-{first + self._each - 1}" if self._each > 1 else f"expert {first}"
+
+
 @dataclass(frozen=True)
 class Row:
     """One operator of the lowered program and the places it runs at.
@@ -94,7 +120,7 @@ class Row:
     state: tuple[Port, ...] = ()
     repeat: Repeat | None = None
     move: Move | None = None
-    spread: tuple[str, ...] = ()
+    spread: Sequence[str] = ()
     where: str = ""
 
     @property

@@ -31,7 +31,7 @@ class ceildiv(sympy.Function):
     """⌈a / b⌉ for positive integers; kept symbolic until both are numbers (sympy's ceiling is 1,000 times slower)."""
 
     @classmethod
-    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:  # pyright: ignore
         if a.is_Integer and b.is_Integer:
             return sympy.Integer(-(-int(a) // int(b)))
         return a if b == 1 else None
@@ -59,7 +59,7 @@ def same(a: Size, b: Size) -> bool:
 def ratio(a: Size, b: Size) -> Fraction | None:
     """a / b where that is a number whatever the symbols are, else None."""
     quotient = sympy.cancel(a / b)
-    return Fraction(int(quotient.p), int(quotient.q)) if quotient.is_Rational else None
+    return Fraction(int(quotient.p), int(quotient.q)) if isinstance(quotient, sympy.Rational) else None
 
 
 def free_symbols(size: Size) -> frozenset[str]:
@@ -70,11 +70,13 @@ def as_number(size: Size) -> Number | None:
     """The value of a size without symbols, else None."""
     if size.is_Integer:
         return int(size)
-    return Fraction(int(size.p), int(size.q)) if size.is_Rational else None
+    return Fraction(int(size.p), int(size.q)) if isinstance(size, sympy.Rational) else None
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
-    return size.xreplace({symbol(name): value for name, value in values.items()})
+    replaced = size.xreplace({symbol(name): value for name, value in values.items()})
+    assert isinstance(replaced, sympy.Expr)
+    return replaced
 
 
 _TOKEN = re.compile(r"\s*(?:(?P<number>\d{1,18})|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<mark>[*+/(),]))")

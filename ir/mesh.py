@@ -47,19 +47,11 @@ class Mesh:
 
     def groups(self, pool: str, axes: tuple[str, ...]) -> np.ndarray:
         """Groups of GPUs that differ only along `axes`, in the order of their coordinates: int64 [groups, members]."""
-        ids = self.ids(pool)
-        along = [self.inner.index(axis) for axis in axes]
-        rest = [i for i in range(ids.ndim) if i not in along]
-        return ids.transpose(rest + along).reshape(-1, self.size(axes))
+        return _groups(self, pool, axes)
 
     def coordinate(self, pool: str, axes: tuple[str, ...]) -> np.ndarray:
         """For every GPU of a pool (flat order of `ids`), which part along `axes` it holds: int64."""
-        shape = self.ids(pool).shape
-        index = np.indices(shape).reshape(len(shape), prod(shape))
-        part = np.zeros(prod(shape), dtype=np.int64)
-        for axis in axes:
-            part = part * self.size((axis,)) + index[self.inner.index(axis)]
-        return part
+        return _coordinate(self, pool, axes)
 
 
 @lru_cache(maxsize=1024)
@@ -67,5 +59,25 @@ def _ids(mesh: Mesh, pool: str) -> np.ndarray:
     grid = np.arange(mesh.gpus, dtype=np.int64).reshape([size for _, size in mesh.axes] or [1])
     if mesh.stages:
         where = [name for name, _ in mesh.axes].index(mesh.stages)
-        return grid.take(mesh.pools.index(pool), axis=where)
+        return np.asarray(np.take(grid, mesh.pools.index(pool), axis=where))
     return grid
+
+
+@lru_cache(maxsize=1024)
+def _groups(mesh: Mesh, pool: str, axes: tuple[str, ...]) -> np.ndarray:
+    ids = mesh.ids(pool)
+    along = [mesh.inner.index(axis) for axis in axes]
+    rest = [i for i in range(ids.ndim) if i not in along]
+    return ids.transpose(rest + along).reshape(-1, mesh.size(axes))
+
+
+@lru_cache(maxsize=1024)
+def _coordinate(mesh: Mesh, pool: str, axes: tuple[str, ...]) -> np.ndarray:
+    """Axis by axis, by broadcasting a range along each: no index grid over all GPUs."""
+    shape = mesh.ids(pool).shape
+    part = np.zeros(shape, dtype=np.int64)
+    for axis in axes:
+        where = mesh.inner.index(axis)
+        along = np.arange(shape[where]).reshape([-1 if i == where else 1 for i in range(len(shape))])
+        part = part * mesh.size((axis,)) + along
+    return part.reshape(-1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
 
 from .dims import Sizes
 from .mesh import Mesh
@@ -51,10 +51,26 @@ def operators(module: ModuleOp) -> Iterator[tuple[Operator, RepeatOp | None]]:
             yield op, None
 
 
-def layer_of(op: Operation, repeat: RepeatOp | None) -> int | None:
-    """The first layer an operator stands for: bodies of several layers number them in their paths (`layers.1.moe`)."""
-    if repeat is None or not isinstance(op, Operator):
-        return None
+def offset_of(op: Operator) -> int:
+    """Which layer of a body an operator belongs to: bodies of several layers number them (`layers.1.moe`)."""
     segments = op.path.data.split(".")
-    offset = int(segments[1]) if len(segments) > 1 and segments[1].isdigit() else 0
-    return repeat.span[0] + offset
+    return int(segments[1]) if len(segments) > 1 and segments[1].isdigit() else 0
+
+
+def layer_of(op: Operator, repeat: RepeatOp | None) -> int | None:
+    """The first layer an operator stands for."""
+    return None if repeat is None else repeat.span[0] + offset_of(op)
+
+
+def layers_text(op: Operator, repeat: RepeatOp) -> str:
+    """The layers an operator stands for: "0-15", "3", or "1-47 step 2" in a body of two layers."""
+    first, last, period = repeat.span
+    start, end = first + offset_of(op), last - period + 1 + offset_of(op)
+    span = str(start) if start == end else f"{start}-{end}"
+    return span + (f" step {period}" if period > 1 and start != end else "")
+
+
+@lru_cache(maxsize=8192)
+def plain_path(path: str) -> str:
+    """A path without the layer numbers that bodies of several layers carry: layers.1.moe → layers.moe."""
+    return ".".join(segment for segment in path.split(".") if not segment.isdigit())

@@ -18,14 +18,14 @@ from itertools import pairwise
 from math import gcd
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.dims import as_number
 from ..ir.mesh import HOST, Mesh
-from ..ir.module import annotate, operators, plan_of
+from ..ir.module import annotate, offset_of, operators, plan_of
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import RELATIONS
 from ..ir.ops.move import MoveOp
@@ -142,8 +142,10 @@ class _Placer:
             op.drop_all_references()
         block.add_ops(self.out)
 
-    def _operator(self, op: Operator, pool: str) -> None:
+    def _operator(self, op: Operator, pool: str, offset: int = 0) -> None:
         made = op.clone(self.env)
+        if offset:
+            made.path = StringAttr(_renumbered(op, offset))
         made.operands = [self._on(value, pool) for value in made.operands]
         made.location = op.location
         retype(made.out, replace(tensor_of(op.out), pool=pool))
@@ -189,7 +191,7 @@ class _Placer:
         pool = tensor_of(init).pool
         for inner in body:
             if isinstance(inner, Operator):
-                self._operator(inner, pool)
+                self._operator(inner, pool, 0 if whole else offset)
         leaving = op.yielded if whole else next(o for o in reversed(body) if isinstance(o, Operator)).out
         block.add_ops([*self.out, YieldOp.create(operands=[self.env[leaving]])])
         self.out = outer
@@ -199,7 +201,12 @@ class _Placer:
 
 
 def _in_layers(op: Operation, offset: int, period: int) -> bool:
-    return isinstance(op, Operator) and offset <= int(op.path.data.split(".")[1]) < offset + period
+    return isinstance(op, Operator) and offset <= offset_of(op) < offset + period
+
+
+def _renumbered(op: Operator, offset: int) -> str:
+    """The path in a body that starts `offset` layers later: layers.3.moe → layers.1.moe."""
+    return op.path.data.replace(f"layers.{offset_of(op)}.", f"layers.{offset_of(op) - offset}.", 1)
 
 
 def _entry(op: RepeatOp, body: list[Operation]) -> SSAValue:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import prod
 
+from ..ir.module import plain_path
 from ..ir.plan import Plan, Rule
 
 _RANGE = re.compile(r"\[(\d+)(?:-(\d+))?\]")
@@ -30,18 +32,12 @@ def layer_range(at: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2] or match[1])) if match else None
 
 
-@lru_cache(maxsize=8192)
-def plain(path: str) -> str:
-    """A path without the layer numbers that bodies of several layers carry: layers.1.moe → layers.moe."""
-    return ".".join(segment for segment in path.split(".") if not segment.isdigit())
-
-
 def matches(at: str, path: str, layer: int | None) -> bool:
     """Does a pattern address this path (in this layer)?"""
     within = layer_range(at)
     if within and (layer is None or not within[0] <= layer <= within[1]):
         return False
-    return at == "*" or pattern(at).match(plain(path) + ".") is not None
+    return at == "*" or pattern(at).match(plain_path(path) + ".") is not None
 
 
 def boundaries(plan: Plan) -> set[int]:
@@ -72,3 +68,9 @@ class Rules:
             rule = self.rule(axis, path, layer)
             if rule is not None and rule.cuts:
                 yield axis, rule
+
+
+def data_parallel_size(plan: Plan) -> int:
+    """Into how many parts attention cuts batch_size: the sequences that are served side by side."""
+    rules = Rules(plan, tuple(axis.name for axis in plan.axes))
+    return prod(plan.size(axis) for axis, rule in rules.at("layers.attention", 0) if "batch_size" in rule.cuts)

@@ -60,7 +60,10 @@ class TopKOp(Computation):
 
 @irdl_op_definition
 class CountOp(Computation):
-    """How many rows each part of the tokens sends to each expert: [batch_size, seq_len, top_k] → [sources, experts]."""
+    """How many rows each part of the tokens sends to each expert: [batch_size, seq_len, top_k] → [sources, experts].
+
+    A device that holds several parts' rows counts an equal run of its tokens in each.
+    """
 
     name = "dag.count"
     experts = prop_def(IntegerAttr)
@@ -79,8 +82,9 @@ class CountOp(Computation):
         return Tensor(dims, "i32", pool=inputs[0].pool)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        chosen = inputs[0]["expert"].reshape(-1)
-        return (chosen[:, None] == at.held["experts"][None, :]).sum(axis=0)[None, :]
+        tokens = inputs[0]["expert"].reshape(-1, inputs[0].shape[-1])
+        parts = np.array_split(tokens, len(at.held["sources"]))
+        return np.stack([(part.reshape(-1, 1) == at.held["experts"]).sum(axis=0) for part in parts])
 
 
 @irdl_op_definition

@@ -164,5 +164,6 @@ class RepeatOp(IRDLOperation):
         kind = parser.parse_type()
         region = parser.parse_region([argument.resolve(kind)])
         value = parser.resolve_operand(init, kind)
-        properties = dict(zip(("first", "last", "period"), map(attribute, numbers), strict=True))
+        first, last, period = map(attribute, numbers)
+        properties = {"first": first, "last": last, "period": period}
         return cls.create(operands=[value], result_types=[kind], properties=properties, regions=[region])

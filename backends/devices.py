@@ -1,0 +1,117 @@
+"""devices.json: per GPU its stage, layers, experts, the slice of every weight it holds, its groups and their members.
+
+    {"gpu": "3", "stage": "all", "layers": ["0-55"],
+     "weights": {"layers.attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], "d_k": [0, 128]}},
+     "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}}
+
+Index ranges are half-open. Past `EACH` GPUs, those that hold the same slices share an entry and groups are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+
+from ..ir.dims import Size, as_number
+from ..ir.layout import Dim
+from ..ir.mesh import Mesh
+from ..ir.module import layers_text, mesh_of, operators
+from ..ir.op import tensor_of
+from ..ir.ops.move import Collective
+from ..ir.ops.program import WeightOp
+
+EACH = 16_384
+
+
+def devices(module: ModuleOp) -> list[dict[str, Any]]:
+    """One entry per GPU (or per class of GPUs that hold the same weights)."""
+    mesh = mesh_of(module)
+    return [entry for pool in mesh.pools for entry in _Pool(module, mesh, pool).entries()]
+
+
+class _Pool:
+    """The GPUs of one pool and what they hold, as (weight, dim) → part index per GPU."""
+
+    def __init__(self, module: ModuleOp, mesh: Mesh, pool: str) -> None:
+        self.mesh, self.pool = mesh, pool
+        self.ids = mesh.ids(pool).reshape(-1)
+        self.weights: dict[str, tuple[Dim, ...]] = {}
+        self.layers: dict[str, None] = {}
+        self.axes: dict[tuple[str, ...], None] = {}
+        for op, repeat in operators(module):
+            if tensor_of(op.out).pool != pool:
+                continue
+            if repeat:
+                self.layers[layers_text(op, repeat)] = None
+            if isinstance(op, WeightOp):
+                self.weights[op.path.data] = tensor_of(op.out).dims
+            elif isinstance(op, Collective):
+                self.axes[op.over] = None
+        self.parts = {dim.cuts: mesh.coordinate(pool, dim.cuts) for dims in self.weights.values() for dim in dims}
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        each = self.mesh.gpus <= EACH
+        for first, members in self._alone() if each else self._classes():
+            entry = {
+                "gpu": runs(self.ids[members]),
+                "stage": self.pool,
+                "layers": list(self.layers),
+                "experts": self._experts(first),
+                "weights": {path: self._slices(dims, first) for path, dims in self.weights.items()},
+            }
+            if each:
+                entry["groups"] = self._groups(int(self.ids[first]))
+            yield entry
+
+    def _alone(self) -> Iterator[tuple[int, np.ndarray]]:
+        return ((i, np.array([i])) for i in range(len(self.ids)))
+
+    def _classes(self) -> Iterator[tuple[int, np.ndarray]]:
+        """GPUs that hold the same part of everything."""
+        held = np.stack(list(self.parts.values()), axis=1)
+        _, first, which = np.unique(held, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(which.reshape(-1), kind="stable")
+        bounds = np.searchsorted(which.reshape(-1)[order], np.arange(len(first) + 1))
+        return ((int(first[i]), order[bounds[i] : bounds[i + 1]]) for i in range(len(first)))
+
+    def _slices(self, dims: tuple[Dim, ...], position: int) -> dict[str, list[int]]:
+        return {dim.name: self._range(dim, position) for dim in dims}
+
+    def _range(self, dim: Dim, position: int) -> list[int]:
+        size = _number(dim.size) // self.mesh.size(dim.cuts)
+        part = int(self.parts[dim.cuts][position])
+        return [part * size, (part + 1) * size]
+
+    def _experts(self, position: int) -> list[int] | None:
+        """The experts whose matrices this GPU holds, as a half-open range."""
+        matrices = (d for path, dims in self.weights.items() if ".experts." in path for d in dims)
+        dim = next((d for d in matrices if d.name == "experts"), None)
+        return self._range(dim, position) if dim else None
+
+    def _groups(self, gpu: int) -> dict[str, list[int]]:
+        found = {}
+        for axes in self.axes:
+            groups = self.mesh.groups(self.pool, axes)
+            row = groups[np.flatnonzero((groups == gpu).any(axis=1))[0]]
+            found["·".join(dict.fromkeys(axis.split(".")[0] for axis in axes))] = [int(member) for member in row]
+        return found
+
+
+def runs(ids: np.ndarray) -> str:
+    """GPU ids as ranges: "3", "0-15", or with a stride "0-56/8" (every 8th)."""
+    if len(ids) == 1:
+        return str(int(ids[0]))
+    steps = np.unique(np.diff(ids))
+    if len(steps) == 1:
+        return f"{ids[0]}-{ids[-1]}" + (f"/{steps[0]}" if steps[0] > 1 else "")
+    breaks = np.flatnonzero(np.diff(ids) != 1) + 1
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in np.split(ids, breaks))
+
+
+def _number(size: Size) -> int:
+    value = as_number(size)
+    assert isinstance(value, int), "a weight's size is a number"
+    return value

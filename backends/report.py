@@ -1,0 +1,47 @@
+"""<strategy>.report.json: figures, proofs with their preconditions, assumptions and warnings of one deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..diagnostics import Diagnostic
+from ..ir.plan import Plan, Stages
+
+
+def report(
+    *,
+    identity: dict[str, Any],
+    plan: Plan | None,
+    sizes: dict[str, int | None],
+    figures: dict[str, Any],
+    proofs: Sequence[str],
+    preconditions: Sequence[Any],
+    assumed: Sequence[str],
+    diagnostics: Sequence[Diagnostic],
+) -> dict[str, Any]:
+    """Everything that is known of one deployment, as plain data."""
+    return {
+        **identity,
+        "plan": _plan(plan) if plan else None,
+        "sizes": {"batch_size": sizes.get("B"), "seq_len": sizes.get("S")},
+        "assumptions": list(assumed),
+        "warnings": [d.as_dict() for d in diagnostics if d.severity == "warning"],
+        "errors": [d.as_dict() for d in diagnostics if d.severity == "error"],
+        "proofs": {"shown": list(proofs), "preconditions": list(preconditions)},
+        "measurements": figures,
+    }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "about": plan.about,
+        "mesh": {axis.name: axis.size for axis in plan.axes},
+        "rules": [{"at": list(r.at), "axis": r.axis, "cuts": list(r.cuts), "where": r.where} for r in plan.rules],
+        "stages": _stages(plan.stages) if plan.stages else None,
+    }
+
+
+def _stages(stages: Stages) -> dict[str, Any]:
+    return {"axis": stages.axis, "layers": stages.layers if isinstance(stages.layers, str) else list(stages.layers)}

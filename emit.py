@@ -1,0 +1,150 @@
+"""Files of compiled deployments: what is written, under which name, in which view.
+
+manifest.json
+<model>/<strategy>.dot .svg .spmd.dot .spmd.svg .representative.dot .representative.svg .mlir .report.json .devices.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .backends.devices import devices
+from .backends.dot import dot_text
+from .backends.folder import GENERATOR, MANIFEST, Folder
+from .backends.names import Names
+from .backends.report import report
+from .backends.svg import render
+from .driver import Job
+from .ir.deployment import Deployment, View
+from .passes import views
+from .pipeline import text_of
+
+DOT_NODES = 300_000
+"""Largest per-GPU graph that is written without --full; beyond it one lane stands for each class of identical GPUs."""
+SVG_NODES = 20_000
+"""Largest graph that is drawn without --full-svg."""
+FEW_GPUS = 4
+"""Up to this many GPUs a representative view would show nothing less."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to write. `done` is called after every file made, for progress."""
+
+    svg: bool = True
+    full_svg: bool = False
+    full: bool = False
+    force: bool = False
+    done: Callable[[str], None] = lambda name: None
+
+
+def write(jobs: list[Job], out: Path, options: Options) -> dict[str, Any]:
+    """Write all deployments into one folder, whole or not at all; the manifest as plain data."""
+    folders, entries = Names(), []
+    by_model: dict[str, str] = {}
+    strategies: dict[str, Names] = {}
+    with Folder(out, options.force) as folder:
+        for job in jobs:
+            home = by_model.setdefault(job.model.name, "") or folders.of(job.model.name)
+            by_model[job.model.name] = home
+            stem = f"{home}/{strategies.setdefault(home, Names()).of(job.strategy)}"
+            entries.append(_write_job(job, folder, stem, options))
+        files = sorted(str(p) for entry in entries for p in entry.get("files", ()))
+        manifest = {
+            "generator": GENERATOR,
+            "version": __version__,
+            "dags": [{key: value for key, value in entry.items() if key != "files"} for entry in entries],
+            "files": [MANIFEST, *files],
+        }
+        folder.write(MANIFEST, _json(manifest))
+    return manifest
+
+
+def _write_job(job: Job, folder: Folder, stem: str, options: Options) -> dict[str, Any]:
+    """All files of one deployment; its entry in the manifest. A refused one has a report only."""
+    files: dict[str, str] = {}
+
+    def put(key: str, suffix: str, data: str | bytes) -> None:
+        files[key] = f"{stem}.{suffix}"
+        folder.write(files[key], data)
+        options.done(files[key])
+
+    graph, ok = job.graph, job.status == "valid"
+    if ok and graph is not None and job.module is not None:
+        _write_views(graph, put, options)
+        put("ir", "mlir", text_of(job.module))
+        put("devices", "devices.json", _json_lines(devices(job.module)))
+    entry = _entry(job, graph if ok else None)
+    put("report", "report.json", _json(_report(job, entry)))
+    return {**entry, **{key: files.get(key) for key in KEYS}, "files": list(files.values())}
+
+
+VIEWS = ("", "spmd", "representative")
+KEYS = (*(f"{view}{'_' * bool(view)}{kind}" for view in VIEWS for kind in ("dot", "svg")), "ir", "report", "devices")
+
+
+def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None], options: Options) -> None:
+    """DOT of every view, then their pictures side by side."""
+    texts = {name: (view, dot_text(view)) for name, view in _views(graph, options)}
+    for name, (_, dot) in texts.items():
+        put("_".join(filter(None, (name, "dot"))), ".".join(filter(None, (name, "dot"))), dot)
+    drawn = {n: dot for n, (view, dot) in texts.items() if options.svg and _drawable(graph, view, options)}
+    with ThreadPoolExecutor(max_workers=2) as workers:
+        pictures = dict(zip(drawn, workers.map(lambda dot: render(dot, "svg"), drawn.values()), strict=True))
+    for name, picture in pictures.items():
+        put("_".join(filter(None, (name, "svg"))), ".".join(filter(None, (name, "svg"))), picture)
+
+
+def _views(graph: Deployment, options: Options) -> Iterator[tuple[str, View]]:
+    whole = graph.nodes <= DOT_NODES or options.full
+    yield "", views.gpus(graph) if whole else views.spmd(graph)
+    yield "spmd", views.spmd(graph)
+    if graph.gpus > FEW_GPUS:
+        yield "representative", views.representative(graph)
+
+
+def _drawable(graph: Deployment, view: View, options: Options) -> bool:
+    return options.full_svg or view.name != "gpus" or graph.nodes <= SVG_NODES
+
+
+def _entry(job: Job, graph: Deployment | None) -> dict[str, Any]:
+    return {
+        "model": job.model.name,
+        "strategy": job.strategy,
+        "role": job.role,
+        "phase": "prefill",
+        "gpus": job.cluster.gpus,
+        "status": job.status,
+        "reason": [str(d) for d in job.diagnostics if d.severity == "error"],
+        "nodes": graph.nodes if graph else None,
+        "edges": graph.edges if graph else None,
+    }
+
+
+def _report(job: Job, entry: dict[str, Any]) -> dict[str, Any]:
+    verdict = job.verdict
+    return report(
+        identity=entry,
+        plan=job.plan,
+        sizes=job.sizes,
+        figures=job.figures,
+        proofs=verdict.proofs if verdict else (),
+        preconditions=verdict.preconditions if verdict else (),
+        assumed=job.assumed,
+        diagnostics=job.diagnostics,
+    )
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _json_lines(entries: Iterable[dict[str, Any]]) -> str:
+    """A JSON list with one entry a line: long lists stay readable and diffable."""
+    return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n"

@@ -1,0 +1,40 @@
+"""Local sizes: what one GPU holds of a tensor, from its layout, the mesh and what the symbols stand for."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+from .dims import Size, Sizes, as_number, number, product, substitute, symbol, text
+from .layout import DTYPE_BITS, Dim, Tensor
+from .mesh import Mesh
+
+FULL_NAMES = {"B": symbol("batch_size"), "S": symbol("seq_len")}
+"""How unbound symbols are written where a reader sees them."""
+
+
+def parts(mesh: Mesh, dim: Dim) -> int:
+    """Into how many parts a dimension is cut."""
+    return mesh.size(dim.cuts)
+
+
+def plain(size: Size) -> int | str:
+    """A size as a number (rounded up), or the text of the expression where a symbol is unbound."""
+    value = as_number(size)
+    return ceil(value) if isinstance(value, int | Fraction) else text(substitute(size, FULL_NAMES))
+
+
+def shown(mesh: Mesh, sizes: Sizes, dim: Dim) -> tuple[int | str, int | str]:
+    """A dimension's (local, global) size as labels show it."""
+    whole = sizes.shown(dim.size)
+    return plain(whole / parts(mesh, dim)), plain(whole)
+
+
+def elements(mesh: Mesh, sizes: Sizes, tensor: Tensor) -> Size:
+    """Elements of a tensor on one GPU, counted exactly."""
+    return product([sizes.exact(dim.size) / parts(mesh, dim) for dim in tensor.dims])
+
+
+def nbytes(mesh: Mesh, sizes: Sizes, tensor: Tensor) -> Size:
+    """Bytes of a tensor on one GPU, counted exactly."""
+    return elements(mesh, sizes, tensor) * number(Fraction(DTYPE_BITS[tensor.dtype], 8))

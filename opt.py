@@ -1,0 +1,98 @@
+"""`dagc opt`: the free driver, an xDSL optimiser that knows dagc's passes and resolves strategies by name.
+
+    dagc opt model.mlir -p 'shard{strategy=ep gpus=16},communicate,tidy'
+    dagc opt model.mlir -p 'plan{strategy="ep=8,tp=2"},place,shard,communicate'
+
+`plan` writes a strategy into the module; `place`, `shard` and `communicate` read it there. `shard` takes the same
+options and then plans and places first, if the module is not placed yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import ArgSpecParseError, ParseError, PassFailedException, VerifyException
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from .diagnostics import Diagnostic, Refused
+from .frontends.strategy import resolve
+from .ir.module import annotate, sizes_of
+from .passes.place import PlacePass
+from .passes.shard import ShardPass
+from .passes.verify.wellformed import check
+
+
+@dataclass(frozen=True)
+class PlanPass(ModulePass):
+    """Writes a strategy, and sizes if given, into the module."""
+
+    name = "plan"
+    strategy: str
+    mesh: str | None = None
+    gpus: int | None = None
+    stages: str | None = None
+    batch_size: int | None = None
+    seq_len: int | None = None
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        plan = resolve(self.strategy, gpus=self.gpus, mesh=self.mesh, stages=self.stages)
+        given = {"B": self.batch_size, "S": self.seq_len}
+        sizes = sizes_of(op).bind(**{name: value for name, value in given.items() if value is not None})
+        annotate(op, plan=plan, sizes=sizes)
+
+
+@dataclass(frozen=True)
+class StrategyShardPass(ModulePass):
+    """`shard`, with a strategy to plan and place by where the module has none."""
+
+    name = "shard"
+    strategy: str | None = None
+    mesh: str | None = None
+    gpus: int | None = None
+    stages: str | None = None
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        if self.strategy is not None:
+            PlanPass(self.strategy, self.mesh, self.gpus, self.stages).apply(ctx, op)
+        if "dag.mesh" not in op.attributes:
+            PlacePass().apply(ctx, op)
+        ShardPass().apply(ctx, op)
+
+
+class _Main(xDSLOptMain):
+    def register_all_passes(self) -> None:
+        super().register_all_passes()
+        self.available_passes["plan"] = lambda: PlanPass
+        self.available_passes["shard"] = lambda: StrategyShardPass
+
+    def apply_passes(self, prog: ModuleOp) -> None:
+        super().apply_passes(prog)
+        if problems := check(prog):
+            raise Refused(*problems)
+
+
+def run(args: list[str]) -> None:
+    """Run the optimiser on command-line arguments. Refused instead of a traceback for anything wrong in them."""
+    try:
+        _Main("dagc opt", args).run()
+    except ParseError as error:
+        source = error.span.input
+        line = source.content[: error.span.start].count(source.newline) + 1
+        raise Refused(Diagnostic("syntax", error.msg, f"{source.name}:{line}")) from error
+    except ArgSpecParseError as error:
+        raise Refused(_bad_options(str(error)), usage=True) from error
+    except (VerifyException, PassFailedException) as error:
+        raise Refused(Diagnostic("ill-formed", str(error).split("\n", 1)[0])) from error
+    except OSError as error:
+        raise Refused(Diagnostic("file", f"cannot be read: {error.strerror}", str(error.filename))) from error
+    except (ValueError, KeyError) as error:
+        raise Refused(_bad_options(str(error)), usage=True) from error
+
+
+def _bad_options(problem: str) -> Diagnostic:
+    return Diagnostic(
+        "syntax", f"the pass pipeline is wrong: {problem}", "-p", hint="try -p 'plan{strategy=ep},place,shard'"
+    )

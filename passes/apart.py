@@ -1,0 +1,131 @@
+"""apart: draws every expert of a GPU by itself (`--per-expert`) instead of one grouped operator for all of them.
+
+    before   dispatch [experts=4, …] → up_proj [experts=4, …] (experts 4-7) → combine
+    after    dispatch → split → up_proj [experts=1, …] (expert 4) … up_proj (expert 7) → concat → combine
+
+Works on the deployment graph: an operator that runs on rows of several experts becomes one per expert; what enters
+such operators is split by a routing node of its own, what leaves them is concatenated by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Port, Row
+
+
+def apart(deployment: Deployment) -> Deployment:
+    """The same deployment with every local expert drawn apart; unchanged where each GPU has at most one."""
+    maker = _Apart(deployment)
+    for row in deployment.rows:
+        maker.add(row)
+    return replace(deployment, rows=tuple(maker.rows), links=tuple(maker.links))
+
+
+def _count(row: Row) -> int:
+    """Experts an operator runs on, 0 where it is not an operator of experts."""
+    if not isinstance(row.spread, Experts):
+        return 0
+    port = row.outputs[0]
+    count = port.local[port.names.index("experts")]
+    return count if isinstance(count, int) else 0
+
+
+def _single(port: Port, which: int) -> Port:
+    """One expert's part of a tensor; tensors without experts stay."""
+    if "experts" not in port.names:
+        return port
+    local = tuple(1 if name == "experts" else size for name, size in zip(port.names, port.local, strict=True))
+    return replace(port, tensor=f"{port.tensor}[{which}]", local=local)
+
+
+@dataclass
+class _Apart:
+    deployment: Deployment
+    rows: list[Row] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    parts: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Old row → per expert the new (row, output) that holds its part; for other rows a single one, whole."""
+    joined: dict[int, int] = field(default_factory=dict)
+    """Old row → the row that joins its experts' parts again."""
+    split: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.entering: dict[int, list[Link]] = {row.index: [] for row in self.deployment.rows}
+        for link in self.deployment.links:
+            self.entering[link.target].append(link)
+
+    def add(self, row: Row) -> None:
+        count = _count(row)
+        if count <= 1:
+            sources = [self._whole(link.source) for link in self.entering[row.index]]
+            made = self._put(row)
+            self.parts[row.index] = [(made, 0)]
+            for link, (source, output) in zip(self.entering[row.index], sources, strict=True):
+                self._link(link, source, output, made, row.inputs[link.input].tensor)
+            return
+        self.parts[row.index] = [(self._one(row, which), 0) for which in range(count)]
+
+    def _one(self, row: Row, which: int) -> int:
+        """One expert's copy of an operator."""
+        assert isinstance(row.spread, Experts)
+        inputs = tuple(_single(port, which) for port in row.inputs)
+        sources = [self._part(link, row, which) for link in self.entering[row.index]]
+        made = self._put(
+            replace(
+                row,
+                inputs=inputs,
+                outputs=tuple(_single(port, which) for port in row.outputs),
+                weights=tuple(_single(port, which) for port in row.weights),
+                spread=row.spread.only(which),
+            )
+        )
+        for link, (source, output) in zip(self.entering[row.index], sources, strict=True):
+            self._link(link, source, output, made, inputs[link.input].tensor)
+        return made
+
+    def _part(self, link: Link, row: Row, which: int) -> tuple[int, int]:
+        """Where one expert's part of an operand comes from: the same expert's operator, or a split of the whole."""
+        if len(self.parts[link.source]) > 1:
+            return self.parts[link.source][which]
+        if "experts" not in row.inputs[link.input].names:
+            return self.parts[link.source][0]
+        if link.source not in self.split:
+            self.split[link.source] = self._splitter(link, row.inputs[link.input], _count(row))
+        return self.split[link.source][which]
+
+    def _splitter(self, link: Link, port: Port, count: int) -> list[tuple[int, int]]:
+        source, output = self.parts[link.source][0]
+        target = next(row for row in self.deployment.rows if row.index == link.target)
+        made = self._put(
+            _route(target, "split", "Split by expert", (port,), tuple(_single(port, i) for i in range(count)))
+        )
+        self._link(link, source, output, made, port.tensor, slot=0)
+        return [(made, i) for i in range(count)]
+
+    def _whole(self, source: int) -> tuple[int, int]:
+        """Where the whole of a value comes from: its row, or the concatenation of its experts' rows."""
+        if len(self.parts[source]) == 1:
+            return self.parts[source][0]
+        if source not in self.joined:
+            old = self.deployment.rows[source]
+            inputs = tuple(_single(old.outputs[0], i) for i in range(len(self.parts[source])))
+            self.joined[source] = self._put(_route(old, "concat", "Concatenate experts", inputs, old.outputs))
+            for slot, (row, output) in enumerate(self.parts[source]):
+                self.links.append(Link(row, self.joined[source], output, slot, EdgeKind.DATA, inputs[slot].tensor))
+        return self.joined[source], 0
+
+    def _put(self, row: Row) -> int:
+        self.rows.append(replace(row, index=len(self.rows)))
+        return len(self.rows) - 1
+
+    def _link(self, link: Link, source: int, output: int, target: int, tensor: str, slot: int | None = None) -> None:
+        slot = link.input if slot is None else slot
+        self.links.append(Link(source, target, output, slot, link.kind, tensor))
+
+
+def _route(like: Row, op: str, title: str, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Row:
+    """A split or concat node beside an expert operator."""
+    return replace(
+        like, op=op, title=title, kind=Kind.ROUTE, inputs=inputs, outputs=outputs, weights=(), state=(), spread=()
+    )

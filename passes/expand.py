@@ -1,0 +1,181 @@
+"""expand: the lowered program becomes the deployment graph, one row per operator, GPUs as an axis of arrays.
+
+    before   %y = dag.all_reduce(%x) {axes = ["tp"]} : … on all
+    after    Row(op="all_reduce", kind=comm, places=[[0 1 2 3], [4 5 6 7]], move=Move(…))
+
+Repeated bodies stay folded: their rows carry `repeat`. Weights and caches are written on the rows that hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+
+from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row
+from ..ir.dims import Sizes
+from ..ir.layout import Tensor
+from ..ir.local import elements, nbytes, plain, shown
+from ..ir.mesh import HOST, Mesh
+from ..ir.module import mesh_of, plan_of, sizes_of
+from ..ir.op import Operator, Role, tensor_of, where_of
+from ..ir.ops.attention import CacheOp
+from ..ir.ops.move import Collective, Mover, TransferOp
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp
+from .selection import is_selection
+from .titles import title_of
+
+MERGES = {"expert_tokens": "expert_tokens = batch_size·seq_len·top_k/experts"}
+ROLE_KIND = {Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE, Role.MOVE: Kind.COMM}
+HOST_PLACES = np.empty((1, 0), dtype=np.int64)
+
+
+def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = ()) -> Deployment:
+    """The deployment graph of a lowered module. `facts` are lines for the title of its pictures."""
+    plan, mesh = plan_of(module), mesh_of(module)
+    builder = _Builder(mesh, sizes_of(module))
+    builder.run(module)
+    pools = tuple(Pool(name, mesh.ids(name).reshape(-1)) for name in mesh.pools)
+    name = plan.name if plan else ""
+    return Deployment(model, name, facts, mesh.gpus, pools, tuple(builder.rows), tuple(builder.links))
+
+
+def axis_names(axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Axes as the user named them: sub-axes joined again (`tp.0`, `tp.1` → `tp`)."""
+    return tuple(dict.fromkeys(axis.split(".")[0] for axis in axes))
+
+
+def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
+    """(elements, bytes) that one member of a communication sends."""
+    before, after = tensor_of(op.operands[0]), tensor_of(op.out)
+    if isinstance(op, Collective):
+        members = mesh.size(op.over)
+        counts = [measure(mesh, sizes, before) for measure in (elements, nbytes)]
+        wholes = [measure(mesh, sizes, after) for measure in (elements, nbytes)]
+        moved = [op.sent(b, a, members) for b, a in zip(counts, wholes, strict=True)]  # type: ignore[arg-type]
+        return plain(moved[0]), plain(moved[1])  # type: ignore[arg-type]
+    return plain(elements(mesh, sizes, before)), plain(nbytes(mesh, sizes, before))
+
+
+@dataclass
+class _Builder:
+    mesh: Mesh
+    sizes: Sizes
+    rows: list[Row] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    made: dict[SSAValue, int] = field(default_factory=dict)
+    """Value → the row that makes it."""
+    repeats: int = 0
+
+    def run(self, module: ModuleOp) -> None:
+        for op in module.ops:
+            if isinstance(op, RepeatOp):
+                self._repeat(op)
+            elif isinstance(op, Operator):
+                self._row(op, None)
+
+    def _repeat(self, op: RepeatOp) -> None:
+        first, last, _ = op.span
+        layers = f"{first}-{last}" if last > first else str(first)
+        repeat = Repeat(f"layers_{layers.replace('-', '_')}", op.count, layers)
+        self.made[op.body.block.args[0]] = self.made[op.init]
+        for inner in op.body.block.ops:
+            if isinstance(inner, Operator):
+                self._row(inner, repeat)
+        self.made[op.out] = self.made[op.yielded]
+
+    def _row(self, op: Operator, repeat: Repeat | None) -> None:
+        if isinstance(op, WeightOp):
+            return
+        index = len(self.rows)
+        resident = [value for value in op.operands if isinstance(value.owner, WeightOp)]
+        flowing = [value for value in op.operands if value not in resident]
+        for slot, value in enumerate(flowing):
+            kind = EdgeKind.SELECT if is_selection(value) else EdgeKind.DATA
+            source = self.made[value]
+            self.links.append(Link(source, index, 0, slot, kind, self.rows[source].outputs[0].tensor))
+        self.made[op.out] = index
+        self.rows.append(self._make(op, index, repeat, flowing, resident))
+
+    def _make(
+        self, op: Operator, index: int, repeat: Repeat | None, flowing: list[SSAValue], resident: list[SSAValue]
+    ) -> Row:
+        name = op.name.removeprefix("dag.") if isinstance(op, Mover) else op.path.data.rsplit(".", 1)[-1]
+        out = self._port(f"{name}.{index}" if isinstance(op, Mover) else op.path.data, tensor_of(op.out))
+        inputs = tuple(self._port(self.rows[self.made[v]].outputs[0].tensor, tensor_of(v)) for v in flowing)
+        return Row(
+            index=index,
+            op=name,
+            title=_title(op, name),
+            kind=_kind(op),
+            path=op.path.data,
+            places=self._places(op),
+            inputs=inputs or (out,),
+            outputs=(out,),
+            weights=tuple(self._port(_path(v), tensor_of(v)) for v in resident),
+            state=(out,) if isinstance(op, CacheOp) else (),
+            repeat=repeat,
+            move=self._move(op),
+            spread=self._spread(op),
+            where=where_of(op),
+        )
+
+    def _port(self, name: str, tensor: Tensor) -> Port:
+        pairs = [shown(self.mesh, self.sizes, dim) for dim in tensor.dims]
+        merges = next((MERGES[dim.name] for dim in tensor.dims if dim.name in MERGES), "")
+        local, whole = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
+        return Port(name, tensor.names, local, whole, tensor.dtype, merges)
+
+    def _places(self, op: Operator) -> np.ndarray:
+        pool = tensor_of(op.out).pool
+        if isinstance(op, TransferOp):
+            source = tensor_of(op.operands[0]).pool
+            return np.stack([self.mesh.ids(source).reshape(-1), self.mesh.ids(pool).reshape(-1)], axis=1)
+        if op.RULE.role is Role.HOST or pool == HOST:
+            return HOST_PLACES
+        if isinstance(op, Collective):
+            return self.mesh.groups(pool, op.over)
+        return self.mesh.ids(pool).reshape(-1, 1)
+
+    def _move(self, op: Operator) -> Move | None:
+        if isinstance(op, TransferOp):
+            return Move("send/recv", (self.mesh.stages,), *sent(op, self.mesh, self.sizes))
+        if isinstance(op, Collective):
+            return Move(op.collective, axis_names(op.over), *sent(op, self.mesh, self.sizes))
+        return None
+
+    def _spread(self, op: Operator) -> Sequence[str]:
+        """Per GPU the experts it computes, for operators that run on several experts' rows."""
+        out = tensor_of(op.out)
+        if isinstance(op, Mover) or op.RULE.role is Role.ROUTING or not {"experts", "expert_tokens"} <= set(out.names):
+            return ()
+        dim = out.dim("experts")
+        each = shown(self.mesh, self.sizes, dim)[0]
+        assert isinstance(each, int)
+        return Experts(self.mesh.coordinate(out.pool, dim.cuts), each)
+
+
+def _title(op: Operator, name: str) -> str:
+    """`Q projection`; for a move what it is between: `All-to-all: down_proj → combine`."""
+    if not isinstance(op, Mover):
+        return title_of(name)
+    if op.RULE.role is Role.HOST:
+        return {"scatter": "Scatter input", "gather": "Gather output"}[name]
+    kind = op.collective if isinstance(op, Collective) else {"transfer": "send/recv"}.get(name, name)
+    users = [use.operation for use in op.out.uses]
+    user = users[0].path.data.rsplit(".", 1)[-1] if users and isinstance(users[0], Operator) else "layers"
+    return f"{kind.capitalize()}: {op.path.data.rsplit('.', 1)[-1]} → {user}" + " …" * (len(users) > 1)
+
+
+def _kind(op: Operator) -> Kind:
+    if isinstance(op, InputOp):
+        return Kind.INPUT
+    return Kind.OUTPUT if isinstance(op, OutputOp) else ROLE_KIND.get(op.RULE.role, Kind.COMPUTE)
+
+
+def _path(value: SSAValue) -> str:
+    assert isinstance(value.owner, WeightOp)
+    return value.owner.path.data

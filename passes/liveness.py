@@ -1,0 +1,55 @@
+"""How many bytes of values are alive at once on a GPU, in program order.
+
+A value lives from where it is made to its last use. A repeated body runs with everything alive that is used after it,
+plus the value it carries; its own peak counts once, however often it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+
+from ..ir.dims import Size, as_number, number
+from ..ir.op import Operator, tensor_of
+from ..ir.ops.program import RepeatOp, YieldOp
+
+Bytes = Callable[[SSAValue], Size]
+
+
+def peak(module: ModuleOp, pool: str, stored: Bytes) -> Size:
+    """The largest sum of `stored` bytes of values alive together on one GPU of a pool.
+
+    With unbound sizes sums cannot be compared; then the result is the sum of all values, an upper bound.
+    """
+    return _peak(list(module.ops), pool, lambda value: stored(value) if tensor_of(value).pool == pool else number(0))
+
+
+def _peak(ops: list[Operation], pool: str, stored: Bytes) -> Size:
+    last = _last_uses(ops)
+    alive: dict[SSAValue, Size] = {}
+    highest = number(0)
+    for position, op in enumerate(ops):
+        inside = _peak(list(op.body.block.ops), pool, stored) if isinstance(op, RepeatOp) else number(0)
+        if isinstance(op, Operator | RepeatOp):
+            alive[op.results[0]] = stored(op.results[0])
+        highest = _larger(highest, sum(alive.values(), number(0)) + inside)
+        for value in [value for value in alive if last.get(value, position) <= position]:
+            del alive[value]
+    return highest
+
+
+def _last_uses(ops: Iterable[Operation]) -> dict[SSAValue, int]:
+    last: dict[SSAValue, int] = {}
+    for position, op in enumerate(ops):
+        if isinstance(op, Operator | RepeatOp | YieldOp):
+            last.update(dict.fromkeys(op.operands, position))
+    return last
+
+
+def _larger(a: Size, b: Size) -> Size:
+    first, second = as_number(a), as_number(b)
+    if first is None or second is None:
+        return a + b
+    return a if first >= second else b

@@ -1,0 +1,226 @@
+"""measure: what a deployment costs, per GPU: parameters, memory, FLOPs, communication, parts and balance.
+
+    {"gpus": "0-7", "parameters": 2215116800, "weight_bytes": …, "flops": …, "activation_peak_bytes": …}
+
+GPUs of one pool run the same program on equal parts, so measuring takes one look at each operator of a layer. Numbers
+are exact: an expert computes tokens · top_k / experts rows, even where labels round rows up. A size left unbound makes
+a figure an expression (a text).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+
+from ..ir.dims import Size, Sizes, as_number, number, product
+from ..ir.local import elements, nbytes, parts, plain
+from ..ir.mesh import HOST, Mesh
+from ..ir.module import layers_text, mesh_of, operators, plain_path, sizes_of
+from ..ir.op import Operator, Role, tensor_of
+from ..ir.ops.attention import CacheOp
+from ..ir.ops.move import Collective, Mover, TransferOp
+from ..ir.ops.program import RepeatOp, WeightOp
+from .expand import axis_names, sent
+from .liveness import peak
+from .selection import is_selection
+
+ZERO = number(0)
+
+
+@dataclass
+class Totals:
+    """Sums over the operators of one pool."""
+
+    parameters: Size = ZERO
+    weight_bytes: Size = ZERO
+    flops: Size = ZERO
+    kv_cache_bytes: Size = ZERO
+    sent: int = 0
+    received: int = 0
+    layer_flops: dict[str, dict[str, Size]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(lambda: ZERO))
+    )
+
+
+def measure(module: ModuleOp, memory: int | None = None, fused_attention: bool = True) -> dict[str, Any]:
+    """Figures of a lowered module as plain data. `memory`: a GPU's capacity in bytes."""
+    look = _Look(mesh_of(module), sizes_of(module))
+    for op, repeat in operators(module):
+        look.at(op, repeat)
+    classes = [_class(look, module, pool, memory, fused_attention) for pool in look.mesh.pools]
+    return {
+        "gpus": look.mesh.gpus,
+        "classes": classes,
+        "collectives": look.collectives,
+        "per_layer": _per_layer(look.collectives),
+        "modules": list(look.modules()),
+        "balance": _balance(classes),
+        "attention": "fused: scores drawn, not stored" if fused_attention else "as drawn: scores stored",
+        "total_parameters": plain(look.total),
+    }
+
+
+@dataclass
+class _Look:
+    mesh: Mesh
+    sizes: Sizes
+
+    def __post_init__(self) -> None:
+        self.pools: dict[str, Totals] = {pool: Totals() for pool in self.mesh.pools}
+        self.collectives: list[dict[str, Any]] = []
+        self.total: Size = ZERO
+        self._axes: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        self._tied: set[tuple[str, str]] = set()
+
+    def at(self, op: Operator, repeat: RepeatOp | None) -> None:
+        """Count one operator, as many times as its body is repeated."""
+        times = repeat.count if repeat else 1
+        match op:
+            case WeightOp():
+                self._weight(op, times)
+            case Collective() | TransferOp():
+                self._communication(op, repeat, times)
+            case Operator() if op.RULE.role is not Role.HOST:
+                self._work(op, repeat, times)
+
+    def _weight(self, op: WeightOp, times: int) -> None:
+        tensor = tensor_of(op.out)
+        totals = self.pools[tensor.pool]
+        self._axes[tensor.pool, _module(op)] |= dict.fromkeys(tensor.axes)
+        first = op.tied is None
+        self.total += tensor.points * times if first else ZERO
+        identity = op.path.data if first else op.tied.data  # type: ignore[union-attr]
+        if (tensor.pool, identity) in self._tied:
+            return
+        if "." in identity and not identity.startswith("layers"):
+            self._tied.add((tensor.pool, identity))
+        totals.parameters += elements(self.mesh, self.sizes, tensor) * times
+        totals.weight_bytes += nbytes(self.mesh, self.sizes, tensor) * times
+
+    def _work(self, op: Operator, repeat: RepeatOp | None, times: int) -> None:
+        totals = self.pools[tensor_of(op.out).pool]
+        work = self.flops(op)
+        totals.flops += work * times
+        if repeat is not None:
+            totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
+        if isinstance(op, CacheOp):
+            totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, tensor_of(op.out)) * times
+
+    def flops(self, op: Operator) -> Size:
+        """FLOPs of one GPU: the rule's count per point of the operator's local joint space."""
+        if not op.RULE.flops:
+            return ZERO
+        local: dict[str, Size] = {}
+        for index, value in enumerate(op.operands):
+            names = op.operand_names(index)
+            local |= {names[d.name]: self.sizes.exact(d.size) / parts(self.mesh, d) for d in tensor_of(value).dims}
+        local |= {d.name: self.sizes.exact(d.size) / parts(self.mesh, d) for d in tensor_of(op.out).dims}
+        return product([local[name] for name in op.points()]) * op.RULE.flops
+
+    def _communication(self, op: Mover, repeat: RepeatOp | None, times: int) -> None:
+        before, after = tensor_of(op.operands[0]), tensor_of(op.out)
+        count, size = sent(op, self.mesh, self.sizes)
+        is_transfer = isinstance(op, TransferOp)
+        self.collectives.append(
+            {
+                "collective": "send/recv" if is_transfer else op.collective,  # type: ignore[attr-defined]
+                "axes": [self.mesh.stages] if is_transfer else list(axis_names(op.over)),  # type: ignore[attr-defined]
+                "after": op.path.data,
+                "layers": layers_text(op, repeat) if repeat else None,
+                "repeat": times,
+                "routing": is_selection(op.out),
+                "elements_sent_per_gpu": count,
+                "bytes_sent_per_gpu": size,
+                "bytes_received_per_gpu": size,
+                "from": before.pool,
+                "to": after.pool,
+            }
+        )
+        if isinstance(size, int):
+            self.pools[before.pool].sent += size * times
+            self.pools[after.pool].received += size * times
+
+    def modules(self) -> Any:
+        """Per module of each pool: distinct weight parts × replicas against the pool's GPUs (OUT6, DEP1)."""
+        for (pool, module), axes in self._axes.items():
+            gpus = self.mesh.ids(pool).size
+            distinct = self.mesh.size(tuple(axes))
+            yield {
+                "pool": pool,
+                "module": module,
+                "parts": distinct,
+                "replicas": gpus // distinct,
+                "product": distinct * (gpus // distinct),
+                "gpus": gpus,
+                "matches": distinct * (gpus // distinct) == gpus,
+            }
+
+
+def _module(weight: WeightOp) -> str:
+    """The module a weight counts for: its operator's parent, or the operator where it stands by itself in a layer."""
+    path = plain_path(weight.path.data).rsplit(".", 1)[0]
+    parent = path.rpartition(".")[0]
+    return path if parent in ("", "layers", "layers.moe") else parent
+
+
+def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: bool) -> dict[str, Any]:
+    """The figures of one pool's GPUs, all of which are alike."""
+    totals, ids = look.pools[pool], look.mesh.ids(pool).reshape(-1)
+    activations = peak(module, pool, lambda value: _stored(look, value, fused))
+    needed = totals.weight_bytes + totals.kv_cache_bytes + activations
+    total = as_number(needed)
+    return {
+        "pool": pool,
+        "gpus": f"{ids.min()}-{ids.max()}" if len(ids) > 1 else str(ids[0]),
+        "count": len(ids),
+        "parameters": plain(totals.parameters),
+        "weight_bytes": plain(totals.weight_bytes),
+        "kv_cache_bytes": plain(totals.kv_cache_bytes),
+        "activation_peak_bytes": plain(activations),
+        "peak_bytes": plain(needed),
+        "capacity_bytes": memory,
+        "fits": None if memory is None or total is None else bool(total <= memory),
+        "flops": plain(totals.flops),
+        "flops_per_layer": {
+            layers: {"total": plain(sum(ops.values(), ZERO)), "operators": {p: plain(f) for p, f in ops.items()}}
+            for layers, ops in totals.layer_flops.items()
+        },
+        "bytes_sent": totals.sent,
+        "bytes_received": totals.received,
+    }
+
+
+def _stored(look: _Look, value: SSAValue, fused: bool) -> Size:
+    """Bytes a value takes while it lives. Fused attention never stores scores; a cache append is resident state."""
+    tensor = tensor_of(value)
+    in_kernel = fused and tensor.has("kv_len")
+    if tensor.pool == HOST or in_kernel or isinstance(value.owner, WeightOp | CacheOp):
+        return ZERO
+    return nbytes(look.mesh, look.sizes, tensor)
+
+
+def _per_layer(collectives: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Collectives of one layer of each kind of layer, by name; exchanges of routing counts apart."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for entry in collectives:
+        if entry["layers"] is not None:
+            name = "routing counts: " * entry["routing"] + entry["collective"]
+            counts[entry["layers"]][name] += 1
+    return {layers: dict(found) for layers, found in counts.items()}
+
+
+def _balance(classes: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Largest over mean, over all GPUs, of each load. 1.0 is perfectly balanced."""
+    loads = ("parameters", "flops", "peak_bytes", "bytes_sent")
+    return {load: _ratio([(c[load], c["count"]) for c in classes]) for load in loads}
+
+
+def _ratio(values: list[tuple[Any, int]]) -> float | None:
+    if not all(isinstance(value, int) for value, _ in values):
+        return None
+    mean = sum(value * count for value, count in values) / sum(count for _, count in values)
+    return round(max(value for value, _ in values) / mean, 4) if mean else 1.0

@@ -1,0 +1,158 @@
+"""Local and global sizes agree. Guarantees, per value and dimension, with its proof:
+
+* the sizes of the distinct parts add up to the global size, for ALL sizes: a cut size is written n = parts · m with
+  a fresh m, the axes being symbols too, and `distinct parts · m == n` must hold as an identity of polynomials
+* that n is such a product is a precondition (`tp | heads`), listed once, and held against the bound numbers
+* result names and sizes follow from the operands by each operator's own rule (well-formed modules only)
+* routing conserves rows (`conservation`)
+
+Nothing is simplified and nothing is searched; what cannot be proven is an error that names the missing fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+
+from ...diagnostics import Diagnostic
+from ...ir.dims import Size, Sizes, product, same, symbol, text
+from ...ir.layout import Dim
+from ...ir.mesh import Mesh
+from ...ir.module import mesh_of, operators, sizes_of
+from ...ir.op import Operator, tensor_of
+from . import conservation
+from .division import Answer, Division, divide
+from .findings import axes_text, finding
+
+LISTED = 24
+"""Divisors that a message lists."""
+
+
+@dataclass(frozen=True)
+class Precondition:
+    """`tp | heads`, which `holds` for the bound numbers (None: an assumption on a size left free), and why."""
+
+    text: str
+    where: str
+    holds: bool | None
+    because: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proven of a module's dimensions, and on which conditions."""
+
+    proven: tuple[str, ...]
+    preconditions: tuple[Precondition, ...]
+
+
+def check(module: ModuleOp) -> tuple[list[Diagnostic], Proof]:
+    """Every dimension whose parts do not, or not provably, add up; and the proof for the others."""
+    mesh, sizes = mesh_of(module), sizes_of(module)
+    cuts = _cuts(module)
+    judged = [_Judged(dim, op, *_judge(dim, mesh, sizes)) for dim, op in cuts.items()]
+    lost, kept = conservation.check(module)
+    found = [diagnostic for one in judged for diagnostic in one.diagnostics(mesh)]
+    proven = tuple(one.fact() for one in judged if one.stands)
+    preconditions = tuple(one.precondition() for one in judged if one.stands and one.conditional)
+    return [*found, *lost], Proof((*_rules(module), *proven, *kept), preconditions)
+
+
+def _cuts(module: ModuleOp) -> dict[Dim, Operator]:
+    """Every cut dimension once (name, size, axes), with the first operator whose result has it."""
+    first: dict[Dim, Operator] = {}
+    for op, _ in operators(module):
+        for dim in tensor_of(op.out).dims:
+            if dim.cuts:
+                first.setdefault(dim, op)
+    return first
+
+
+def _rules(module: ModuleOp) -> Iterator[str]:
+    values = [tensor_of(op.out) for op, _ in operators(module)]
+    yield f"{len(values)} operators: result names and sizes follow from the operands"
+    yield f"{sum(len(v.dims) for v in values)} dimensions: their parts' sizes add up to the global size"
+
+
+def _judge(dim: Dim, mesh: Mesh, sizes: Sizes) -> tuple[bool, Division]:
+    """Whether the parts add up, and whether they exist."""
+    known = dict(mesh.axes)
+    if missing := [axis for axis in dim.cuts if axis not in known]:
+        return True, Division(Answer.UNKNOWN, f"missing: the size of axis {missing[0]}")
+    return adds_up(dim), divide(mesh.size(dim.cuts), dim.size, sizes)
+
+
+def adds_up(dim: Dim) -> bool:
+    """distinct parts · local size == global size, for every size of the axes and of the part.
+
+    >>> adds_up(Dim("heads", symbol("H"), ("ep", "tp"))), adds_up(Dim("heads", symbol("H"), ("tp", "tp")))
+    (True, False)
+    """
+    local = symbol(f"{dim.name}'")
+    whole = product([_axis(axis) for axis in dim.cuts]) * local
+    distinct = product([_axis(axis) for axis in dict.fromkeys(dim.cuts)])
+    return same(distinct * local, whole)
+
+
+def _axis(name: str) -> Size:
+    return symbol(f"axis {name}")
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One cut dimension and what is known of it."""
+
+    dim: Dim
+    op: Operator
+    adds_up: bool
+    division: Division
+
+    @property
+    def stands(self) -> bool:
+        return self.adds_up and self.division.answer in (Answer.PROVEN, Answer.HOLDS, Answer.ASSUMED)
+
+    @property
+    def conditional(self) -> bool:
+        return self.division.answer in (Answer.HOLDS, Answer.ASSUMED)
+
+    def fact(self) -> str:
+        parts, name = axes_text(self.dim.cuts), self.dim.name
+        return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({parts}); {self.division.because}"
+
+    def precondition(self) -> Precondition:
+        holds = True if self.division.answer is Answer.HOLDS else None
+        says = f"{axes_text(self.dim.cuts)} | {self.dim.name}"
+        return Precondition(says, finding("unproven", self.op, says).where, holds, self.division.because)
+
+    def diagnostics(self, mesh: Mesh) -> Iterator[Diagnostic]:
+        axes, name = axes_text(self.dim.cuts), self.dim.name
+        if not self.adds_up:
+            twice = next(axis for axis in self.dim.cuts if self.dim.cuts.count(axis) > 1)
+            problem = f"the parts of {name} do not add up: axis {twice} cuts it twice"
+            yield finding("unproven", self.op, problem, actual=f"{name} / {axes}: {_gap(mesh.size((twice,)))}")
+        elif self.division.value is not None and self.division.answer is Answer.REFUTED:
+            yield _indivisible(self.op, self.dim, mesh.size(self.dim.cuts), self.division)
+        elif not self.stands:
+            problem = f"the parts of {name} = {text(self.dim.size)} over {axes} are not proven to add up"
+            yield finding("unproven", self.op, problem, actual=self.division.because)
+
+
+def _gap(parts: int) -> str:
+    return f"of {parts * parts}, {parts} parts of 1 add up to {parts}"
+
+
+def _indivisible(op: Operator, dim: Dim, parts: int, division: Division) -> Diagnostic:
+    size = division.value or 0
+    works = [d for d in range(1, min(size, 4096) + 1) if size % d == 0]
+    listed = ", ".join(map(str, works[:LISTED])) + ", …" * (len(works) > LISTED)
+    near = [str(d) for d in (max(d for d in works if d < parts), min((d for d in works if d > parts), default=0)) if d]
+    return finding(
+        "indivisible",
+        op,
+        f"{axes_text(dim.cuts)} ({parts} parts) does not divide {dim.name} = {size}: {division.because}",
+        expected=f"a divisor of {size} ({listed})",
+        actual=str(parts),
+        hint=f"cut it into {' or '.join(near)} parts",
+    )

@@ -1,0 +1,124 @@
+"""Every operator checks the layouts of its operands and result, from the types and its declaration alone. Guarantees:
+
+* an axis is one of the mesh's inside a pool and appears once in a type; every value is on a pool of the mesh
+* operands and result agree, name by name of the joint space, on which axes cut it
+* a name that must be whole is uncut; an axis cuts at most one name that is free
+* a name that follows others by a relation (kv_heads: heads) is cut as they are, as far as that divides it
+* debts are owed, passed on and paid as operators allow (`debts`); moves make what they say (`movers`)
+* computation is on one pool of GPUs; the total input and output are whole, paid and on the host
+* what a repeat carries owes nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+
+from ...diagnostics import Diagnostic
+from ...ir.layout import Tensor
+from ...ir.mesh import HOST, Mesh
+from ...ir.module import mesh_of, operators
+from ...ir.op import Operator, tensor_of
+from ...ir.ops.move import Mover
+from ...ir.ops.program import InputOp, OutputOp, RepeatOp
+from ...ir.types import TensorType
+from . import debts, movers
+from .findings import axes_text, finding
+from .following import followers
+from .stages import Stage, stage_of
+
+
+def check(module: ModuleOp) -> list[Diagnostic]:
+    """Every layout that an operator's rule does not allow. A logical module has none."""
+    if stage_of(module) is Stage.LOGICAL:
+        return []
+    mesh = mesh_of(module)
+    found = [diagnostic for op, _ in operators(module) for diagnostic in _operator(op, mesh)]
+    return found + [d for op in module.ops if isinstance(op, RepeatOp) for d in _repeat(op)]
+
+
+def _operator(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
+    yield from _value(op, mesh)
+    if isinstance(op, Mover):
+        yield from movers.check(op)
+    elif isinstance(op, InputOp | OutputOp):
+        yield from _host(op)
+    else:
+        yield from _computation(op, mesh)
+
+
+def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
+    """The laws of a type by itself."""
+    tensor = tensor_of(op.out)
+    used = (*tensor.axes, *tensor.owes)
+    if unknown := [axis for axis in used if axis not in mesh.inner]:
+        problem = f"axis {unknown[0]} is none of the mesh's"
+        yield finding("layout", op, problem, expected=", ".join(mesh.inner), actual=unknown[0])
+    if twice := [axis for axis in dict.fromkeys(used) if used.count(axis) > 1]:
+        yield finding("layout", op, f"axis {twice[0]} appears twice in a type", actual=str(TensorType(tensor)))
+    if tensor.pool not in (*mesh.pools, HOST):
+        yield finding("layout", op, f"there is no pool {tensor.pool}", expected=", ".join(mesh.pools))
+
+
+def _host(op: Operator) -> Iterator[Diagnostic]:
+    for tensor in [tensor_of(value) for value in (*op.operands, op.out)]:
+        if tensor.owes:
+            yield finding("unpaid", op, f"the total value owes a sum over {axes_text(tensor.owes)}")
+        if tensor.axes or tensor.pool != HOST:
+            yield finding("layout", op, "the total value is not whole on the host", actual=str(TensorType(tensor)))
+
+
+def _computation(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
+    pools = sorted({tensor_of(value).pool for value in (*op.operands, op.out)})
+    if len(pools) > 1:
+        yield finding("layout", op, f"operands and result are on {' and '.join(pools)}", expected="one pool")
+    elif pools == [HOST]:
+        yield finding("layout", op, "computes on the host", expected="a pool of GPUs")
+    joint = _Joint.of(op)
+    yield from (finding("layout", op, problem) for problem in [*joint.problems, *_joint_laws(op, joint.cuts, mesh)])
+    yield from debts.check(op, joint.cuts)
+
+
+@dataclass
+class _Joint:
+    """Per joint name the axes that cut it, as the first of operands and result says; `problems` where others differ."""
+
+    cuts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def of(op: Operator) -> _Joint:
+        joint = _Joint()
+        for index, value in enumerate(op.operands):
+            joint.add(f"operand {index}", tensor_of(value), op.operand_names(index))
+        joint.add("the result", tensor_of(op.out), {})
+        return joint
+
+    def add(self, who: str, tensor: Tensor, names: dict[str, str]) -> None:
+        for dim in tensor.dims:
+            name = names.get(dim.name, dim.name)
+            cuts = self.cuts.setdefault(name, dim.cuts)
+            if cuts != dim.cuts:
+                self.problems.append(f"{who} has {name} cut by {axes_text(dim.cuts)}, others by {axes_text(cuts)}")
+
+
+def _joint_laws(op: Operator, cuts: dict[str, tuple[str, ...]], mesh: Mesh) -> Iterator[str]:
+    for name in sorted(op.whole()):
+        if cuts.get(name):
+            yield f"{name} must be whole, but is cut by {axes_text(cuts[name])}"
+    following = followers(op, cuts, mesh)
+    for name, expected in following.items():
+        if cuts[name] != expected:
+            yield f"{name} should be cut by {axes_text(expected)}, as what it follows; it is cut by {axes_text(cuts[name])}"
+    free = [name for name in cuts if name not in following]
+    for axis in dict.fromkeys(axis for name in free for axis in cuts[name]):
+        if len(names := [name for name in free if axis in cuts[name]]) > 1:
+            yield f"axis {axis} cuts {' and '.join(names)}: each GPU would see only part of the pairs"
+
+
+def _repeat(op: RepeatOp) -> Iterator[Diagnostic]:
+    owes = tensor_of(op.init).owes
+    if owes:
+        yield finding("unpaid", op, f"the carried value owes a sum over {axes_text(owes)}")

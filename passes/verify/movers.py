@@ -1,0 +1,167 @@
+"""What each move makes of a layout. Guarantees, per move:
+
+* all_reduce, reduce_scatter   the sum is owed over exactly these axes (a paid value is never reduced again)
+* reduce_scatter, slice        the axes cut nothing before and cut `dim` innermost after
+* all_gather                   the axes cut `dim` innermost before, and nothing after
+* all_to_all                   the axes move from innermost in `dim` to innermost in `to`
+* transfer                     same layout, another pool of GPUs
+* scatter, gather              between a whole, paid value on the host and a paid one on GPUs
+* dag.move                     no debt begins in a move
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from ...diagnostics import Diagnostic
+from ...ir.layout import Tensor
+from ...ir.mesh import HOST
+from ...ir.op import tensor_of
+from ...ir.ops.move import (
+    AllGatherOp,
+    AllReduceOp,
+    AllToAllOp,
+    Collective,
+    GatherOp,
+    MoveOp,
+    Mover,
+    ReduceScatterOp,
+    ScatterOp,
+    SliceOp,
+    TransferOp,
+)
+from ...ir.types import TensorType
+from .findings import axes_text, finding
+
+Axes = tuple[str, ...]
+
+
+class _Illegal(Exception):
+    """A move that its operand's layout does not allow; carries the code and the reason."""
+
+    def __init__(self, problem: str, code: str = "layout") -> None:
+        super().__init__(problem)
+        self.code = code
+
+
+def check(op: Mover) -> list[Diagnostic]:
+    """What is wrong with one move."""
+    before, after = tensor_of(op.operands[0]), tensor_of(op.out)
+    try:
+        expected = _AFTER[type(op)](op, before, after)
+    except _Illegal as illegal:
+        return [finding(illegal.code, op, f"{_kind(op)}: {illegal}")]
+    if _unordered(expected) == _unordered(after):
+        return []
+    problem = f"{_kind(op)} does not make this layout"
+    return [finding("layout", op, problem, expected=str(TensorType(expected)), actual=str(TensorType(after)))]
+
+
+def _kind(op: Mover) -> str:
+    return op.name.removeprefix("dag.").replace("_", "-")
+
+
+def _unordered(tensor: Tensor) -> Tensor:
+    return replace(tensor, owes=tuple(sorted(tensor.owes)))
+
+
+def _over(op: Mover) -> Axes:
+    axes = cast("Collective | SliceOp", op).over
+    if not axes or len(set(axes)) < len(axes):
+        raise _Illegal(f"runs over {axes_text(axes)}")
+    return axes
+
+
+def _paid(axes: Axes, before: Tensor) -> Tensor:
+    """The value after the sum over these axes is made."""
+    if missing := [axis for axis in axes if axis not in before.owes]:
+        raise _Illegal(f"reduces over {missing[0]}, but no sum is owed over it")
+    return replace(before, owes=tuple(axis for axis in before.owes if axis not in axes))
+
+
+def _scattered(axes: Axes, dim: str, before: Tensor) -> Tensor:
+    """The value cut by axes that nothing is cut by yet."""
+    if taken := [axis for axis in axes if axis in before.axes or axis in before.owes]:
+        raise _Illegal(f"cuts {dim} by {taken[0]}, which is in use")
+    return before.cut({dim: (*_cuts(before, dim), *axes)})
+
+
+def _gathered(axes: Axes, dim: str, before: Tensor) -> Tensor:
+    cuts = _cuts(before, dim)
+    if cuts[len(cuts) - len(axes) :] != axes:
+        raise _Illegal(f"joins {dim} over {axes_text(axes)}, but it is cut by {axes_text(cuts)}")
+    return before.cut({dim: cuts[: len(cuts) - len(axes)]})
+
+
+def _cuts(tensor: Tensor, dim: str) -> Axes:
+    if not tensor.has(dim):
+        raise _Illegal(f"the value has no dimension {dim}")
+    return tensor.dim(dim).cuts
+
+
+def _all_reduce(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    return _paid(_over(op), before)
+
+
+def _reduce_scatter(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    return _scattered(_over(op), cast(ReduceScatterOp, op).dim.data, _paid(_over(op), before))
+
+
+def _all_gather(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    return _gathered(_over(op), cast(AllGatherOp, op).dim.data, before)
+
+
+def _all_to_all(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    exchange = cast(AllToAllOp, op)
+    return _scattered(_over(op), exchange.to.data, _gathered(_over(op), exchange.dim.data, before))
+
+
+def _slice(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    return _scattered(_over(op), cast(SliceOp, op).dim.data, before)
+
+
+def _transfer(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    if HOST in (before.pool, after.pool) or before.pool == after.pool:
+        raise _Illegal(f"from {before.pool} to {after.pool}, which are not two pools of GPUs")
+    return replace(before, pool=after.pool)
+
+
+def _scatter(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    _on_host(before)
+    if after.pool == HOST:
+        raise _Illegal("stays on the host")
+    return replace(after, owes=())
+
+
+def _gather(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    if before.owes:
+        raise _Illegal(f"joins values that owe a sum over {axes_text(before.owes)}", "unpaid")
+    if before.pool == HOST:
+        raise _Illegal("gathers from the host")
+    return replace(after.logical(), pool=HOST)
+
+
+def _on_host(tensor: Tensor) -> None:
+    if tensor.pool != HOST or tensor.axes or tensor.owes:
+        raise _Illegal(f"takes {TensorType(tensor)}, not a whole value on the host")
+
+
+def _move(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    if begun := [axis for axis in after.owes if axis not in before.owes]:
+        raise _Illegal(f"begins to owe a sum over {begun[0]}", "unpaid")
+    return after
+
+
+_AFTER: dict[type[Mover], Callable[[Mover, Tensor, Tensor], Tensor]] = {
+    AllReduceOp: _all_reduce,
+    ReduceScatterOp: _reduce_scatter,
+    AllGatherOp: _all_gather,
+    AllToAllOp: _all_to_all,
+    SliceOp: _slice,
+    TransferOp: _transfer,
+    ScatterOp: _scatter,
+    GatherOp: _gather,
+    MoveOp: _move,
+}

@@ -1,0 +1,99 @@
+"""What must hold before anything else may be asked of a module. Guarantees:
+
+* the module holds operators and repeats; a repeat holds operators and ends in one yield of the value it carries
+* every operator satisfies its declaration and its own rule: result names and sizes follow from its operands
+* a tensor names each dimension once, and every size is positive
+* the mesh's axes are distinct and positive, and a machine can hold its GPUs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+
+from ...diagnostics import Diagnostic
+from ...ir.dims import Size, Sizes, as_number, free_symbols
+from ...ir.layout import Tensor
+from ...ir.mesh import Mesh
+from ...ir.module import mesh_of, sizes_of
+from ...ir.op import Operator
+from ...ir.ops.program import InputOp, OutputOp, RepeatOp, YieldOp
+from ...ir.types import TensorType
+from .findings import finding
+
+MAX_GPUS = 1 << 24
+
+
+def check(module: ModuleOp) -> list[Diagnostic]:
+    """Every breach of the structure."""
+    sizes = sizes_of(module)
+    found = [finding("ill-formed", module, problem) for problem in _mesh(mesh_of(module))]
+    for op in module.walk():
+        if op is not module:
+            problems = [*_standing(op, module), *_rule(op), *_types(op, sizes)]
+            found += [finding("ill-formed", op, problem) for problem in problems]
+    return found
+
+
+def _mesh(mesh: Mesh) -> Iterator[str]:
+    names = [name for name, _ in mesh.axes]
+    if len(set(names)) < len(names):
+        yield f"the mesh names an axis twice: {', '.join(names)}"
+    if any(size < 1 for _, size in mesh.axes):
+        yield "an axis of the mesh has no GPUs"
+    elif mesh.gpus > MAX_GPUS:
+        yield f"the mesh has {mesh.gpus} GPUs, more than {MAX_GPUS}"
+    if mesh.stages and mesh.stages not in names:
+        yield f"the mesh numbers stages by {mesh.stages}, which is none of its axes"
+
+
+def _standing(op: Operation, module: ModuleOp) -> Iterator[str]:
+    """Does the operator stand where its kind may?"""
+    parent = op.parent_op()
+    if not isinstance(op, Operator | RepeatOp | YieldOp):
+        yield f"{op.name} is no operator of a deployment"
+    elif isinstance(op, YieldOp):
+        if not (isinstance(parent, RepeatOp) and op is op.parent.last_op):  # type: ignore[union-attr]
+            yield "a yield ends a repeated body, and stands nowhere else"
+    elif isinstance(op, RepeatOp | InputOp | OutputOp) and parent is not module:
+        yield f"{op.name} stands inside a repeated body"
+    if isinstance(op, RepeatOp) and not _has_body(op):
+        yield "a repeated body is one block that takes one value and ends in a yield"
+
+
+def _has_body(op: RepeatOp) -> bool:
+    blocks = list(op.body.blocks)
+    return len(blocks) == 1 and len(blocks[0].args) == 1 and isinstance(blocks[0].last_op, YieldOp)
+
+
+def _rule(op: Operation) -> Iterator[str]:
+    """xDSL's check of one operator; its own would append the text of the whole module to the message."""
+    try:
+        op.verify_()
+    except Exception as error:  # rules of operators index their operands freely; whatever they trip over is a finding
+        yield str(error) if str(error) and not isinstance(error, LookupError) else f"its rule cannot apply: {error!r}"
+
+
+def _types(op: Operation, sizes: Sizes) -> Iterator[str]:
+    for result in op.results:
+        if isinstance(result.type, TensorType):
+            yield from _tensor(result.type.data, sizes)
+
+
+def _tensor(tensor: Tensor, sizes: Sizes) -> Iterator[str]:
+    if len(set(tensor.names)) < len(tensor.names):
+        yield f"a tensor names a dimension twice: {', '.join(tensor.names)}"
+    for dim in tensor.dims:
+        if not (_is_size(dim.size, sizes.shown) and _is_size(dim.size, sizes.exact)):
+            yield f"{dim.name} = {dim.size} is no positive size"
+
+
+def _is_size(size: Size, meaning: Callable[[Size], Size]) -> bool:
+    try:
+        resolved = meaning(size)
+    except ArithmeticError:
+        return False
+    value = as_number(resolved)
+    return bool(free_symbols(resolved)) if value is None else value > 0

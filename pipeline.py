@@ -1,0 +1,53 @@
+"""The passes in the order they happen, and why each stands where it does.
+
+    logical ─place→ placed ─shard→ sharded ─communicate→ lowered ─tidy→ lowered
+
+After every pass the module is checked to be well-formed, and whoever watches (dumps, timing) sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.printer import Printer
+
+from .diagnostics import Refused
+from .ir.dialect import context
+from .passes.communicate import CommunicatePass
+from .passes.place import PlacePass
+from .passes.shard import ShardPass
+from .passes.tidy import TidyPass
+from .passes.verify.wellformed import check
+
+PIPELINE: tuple[ModulePass, ...] = (
+    PlacePass(),  # first: a rule may address layers, so repeats must be split before layouts are decided
+    ShardPass(),  # layouts of everything, moves where they differ
+    CommunicatePass(),  # needs both ends of every move decided
+    TidyPass(),  # last: only now are equal steps of different moves visible
+)
+
+Watcher = Callable[[str, ModuleOp], None]
+"""Called with the name of each finished pass ("logical" before the first) and the module as it is then."""
+
+
+def lower(module: ModuleOp, watch: Watcher | None = None) -> ModuleOp:
+    """Lower a logical module that carries its plan, in place. Refused with all that is wrong at the first bad pass."""
+    ctx = context()
+    for name, step in (("logical", None), *((step.name, step) for step in PIPELINE)):
+        if step is not None:
+            step.apply(ctx, module)
+        if problems := check(module):
+            raise Refused(*problems)
+        if watch:
+            watch(name, module)
+    return module
+
+
+def text_of(module: ModuleOp, locations: bool = True) -> str:
+    """A module as text that parses back, with file:line locations."""
+    stream = StringIO()
+    Printer(stream, print_debuginfo=locations).print_op(module)
+    return stream.getvalue() + "\n"
