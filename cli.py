@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ def main() -> None:
 @click.option("--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence, or symbolic.")
 @click.option("--dtype", type=click.Choice(["f32", "f16", "bf16", "f8"]), help="Element type of weights and values.")
 @click.option("--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default.")
+@click.option("--per-expert", is_flag=True, help="Draw every expert of a GPU apart, not one grouped operator.")
 @click.option("--max-imbalance", type=click.FloatRange(min=1), help="Refuse a load of largest/mean above this.")
 @click.option("--out", type=click.Path(path_type=Path), default="dagc-out", show_default=True, help="Output folder.")
 @click.option("--force", is_flag=True, help="Write into a folder that dagc did not write.")
@@ -175,8 +177,9 @@ def verify(file: Path, as_json: bool) -> None:
     if errors:
         raise Refused(*verdict.diagnostics)
     if as_json:
-        data = {"file": str(file), "proofs": verdict.proofs, "preconditions": verdict.preconditions, "diagnostics": []}
-        click.echo(json.dumps(data, indent=1, ensure_ascii=False, default=str))
+        needed = [asdict(precondition) for precondition in verdict.preconditions]
+        data = {"file": str(file), "proofs": verdict.proofs, "preconditions": needed, "diagnostics": []}
+        click.echo(json.dumps(data, indent=1, ensure_ascii=False))
     else:
         click.echo(f"{file}: ok, {len(verdict.proofs)} facts proven under {len(verdict.preconditions)} preconditions")
 

@@ -20,6 +20,7 @@ CODES: dict[str, Code] = {
     "syntax": Code("A file does not parse (YAML, JSON or IR).", "Mend the line named."),
     "missing-key": Code("A description or configuration lacks a key that cannot be assumed.", "Add the key."),
     "unknown-key": Code("A description has a key that dagc does not know.", "Check its spelling or remove it."),
+    "duplicate": Code("A key is given twice, or two things have one name.", "Keep one, or rename one."),
     "wrong-type": Code("A value has the wrong type or is out of range.", "Give a value of the expected type."),
     "unsupported": Code("The model or option is known but dagc cannot compile it yet.", "Use a supported one."),
     "unknown-architecture": Code(
@@ -30,6 +31,9 @@ CODES: dict[str, Code] = {
     "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
+    "render": Code(
+        "Graphviz could not draw a picture, or took too long.", "Draw a smaller view; the DOT file is whole."
+    ),
     # plans
     "mesh": Code(
         "The mesh does not multiply to the GPUs, or leaves no or several axes open.",
@@ -54,9 +58,14 @@ CODES: dict[str, Code] = {
     "DAG1": Code("The graph has a cycle.", "Remove the back edge."),
     "DAG2": Code("There is not exactly one total input and one total output.", "Join them."),
     "DAG3": Code("A node dangles: it lacks a predecessor or a successor.", "Connect or remove it."),
+    "DAG5": Code("A residual add has fewer than two inputs.", "Join the residual branch."),
     "DAG9": Code("Data moves between GPUs without a communication node.", "Draw the communication."),
     "DIM1": Code("An edge's producer and consumer disagree on dimensions.", "See the edge named."),
     "DIM5": Code("A node's declared inputs and its edges differ.", "See the node named."),
     "DEP2": Code("The load is unbalanced: largest/mean is above 1.10.", "See the GPUs and the cause named."),
+    "DEP4": Code(
+        "The members of a collective are not one pool, or it stands before what it waits for: GPUs would deadlock.",
+        "See the collective named.",
+    ),
     "DEP5": Code("A GPU's peak memory exceeds its capacity.", "Use more GPUs, a smaller batch or more cuts."),
 }

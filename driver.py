@@ -22,7 +22,9 @@ from .frontends.strategy import default_baseline, resolve
 from .ir.deployment import Deployment
 from .ir.module import annotate, sizes_of
 from .ir.plan import Plan
+from .passes.apart import apart
 from .passes.expand import expand
+from .passes.fold import fold
 from .passes.measure import measure
 from .passes.rules import data_parallel_size
 from .passes.verify import Verdict, verify_graph, verify_module
@@ -48,6 +50,7 @@ class Request:
     dtype: str | None = None
     fused_attention: bool = True
     max_imbalance: float | None = None
+    per_expert: bool = False
 
 
 @dataclass
@@ -93,14 +96,24 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(_bound(job.sizes))))
         module = logical.clone()
         job.module = lower(module, lambda name, m: watch(job, name, m) if watch else None)
-        job.verdict = verify_module(job.module, logical)
-        job.graph = expand(job.module, job.model.name, tuple(_facts(job)))
-        job.verdict = job.verdict + verify_graph(job.graph)
+        grouped = expand(job.module, job.model.name, tuple(_facts(job)))
+        job.graph = apart(grouped) if request.per_expert else grouped
+        job.verdict = _verified(job.module, logical, job.graph)
         job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
         job.diagnostics += [*job.verdict.diagnostics, *_concerns(job, request.max_imbalance)]
     except Refused as refused:
         job.diagnostics += refused.diagnostics
     return job
+
+
+def _verified(module: ModuleOp, logical: ModuleOp, graph: Deployment) -> Verdict:
+    """All layers of defence: of the module against the logical one, and of the graph, alike parts of it once."""
+    verdict = verify_module(module, logical)
+    part, copies = fold(graph)
+    emitted = verify_graph(part)
+    verdict.diagnostics += emitted.diagnostics
+    verdict.proofs += [f"{proof} × {copies} parts, compared" if copies > 1 else proof for proof in emitted.proofs]
+    return verdict
 
 
 def _jobs(request: Request, experiment: Experiment, model: Model) -> Iterator[Job]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def _report(job: Job, entry: dict[str, Any]) -> dict[str, Any]:
         sizes=job.sizes,
         figures=job.figures,
         proofs=verdict.proofs if verdict else (),
-        preconditions=verdict.preconditions if verdict else (),
+        preconditions=[asdict(p) for p in verdict.preconditions] if verdict else (),
         assumed=job.assumed,
         diagnostics=job.diagnostics,
     )

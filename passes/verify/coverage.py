@@ -1,5 +1,6 @@
 """The lowered program is the logical one, operator by operator. Guarantees, against the logical module:
 
+* the mesh has the GPUs of the plan
 * layers 0 … n-1 run exactly once, in order (`layers`)
 * every operator and every weight of every layer is there exactly once, none is extra, and the order is the same
 * each has the same properties (a tied weight its tie), the same undivided result, and reads what it read
@@ -16,21 +17,30 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute
 
 from ...diagnostics import Diagnostic
+from ...ir.module import mesh_of, plan_of
 from ...ir.op import Operator, tensor_of
 from ...ir.ops.program import WeightOp
 from . import layers, shards
 from .findings import finding, site
 from .program import Identity, Step, steps
+from .stages import Stage, stage_of
 
 Found = dict[Identity, Step]
 
 
 def check(module: ModuleOp, logical: ModuleOp | None = None) -> list[Diagnostic]:
     """What a module lacks, adds or changes. Without a logical module: what it shows by itself."""
-    found = [*layers.check(module, layers.count(logical or module)), *shards.check(module)]
+    found = [*_gpus(module), *layers.check(module, layers.count(logical or module)), *shards.check(module)]
     if found or logical is None:
         return found
     return _compare(steps(module), steps(logical))
+
+
+def _gpus(module: ModuleOp) -> Iterator[Diagnostic]:
+    plan, mesh = plan_of(module), mesh_of(module)
+    if plan is not None and stage_of(module) is not Stage.LOGICAL and plan.gpus != mesh.gpus:
+        problem = f"the mesh has {mesh.gpus} GPUs, the plan {plan.name} {plan.gpus}"
+        yield finding("coverage", module, problem, expected=str(plan.gpus), actual=str(mesh.gpus))
 
 
 def _compare(actual: list[Step], expected: list[Step]) -> list[Diagnostic]:

@@ -57,7 +57,8 @@ def check(module: ModuleOp) -> tuple[list[Diagnostic], Proof]:
     found = [diagnostic for one in judged for diagnostic in one.diagnostics(mesh)]
     proven = tuple(one.fact() for one in judged if one.stands)
     preconditions = tuple(one.precondition() for one in judged if one.stands and one.conditional)
-    return [*found, *lost], Proof((*_rules(module), *proven, *kept), preconditions)
+    standing = {one.dim for one in judged if one.stands}
+    return [*found, *lost], Proof((*_rules(module, standing), *proven, *kept), preconditions)
 
 
 def _cuts(module: ModuleOp) -> dict[Dim, Operator]:
@@ -70,10 +71,11 @@ def _cuts(module: ModuleOp) -> dict[Dim, Operator]:
     return first
 
 
-def _rules(module: ModuleOp) -> Iterator[str]:
+def _rules(module: ModuleOp, standing: set[Dim]) -> Iterator[str]:
     values = [tensor_of(op.out) for op, _ in operators(module)]
+    proven = sum(not dim.cuts or dim in standing for value in values for dim in value.dims)
     yield f"{len(values)} operators: result names and sizes follow from the operands"
-    yield f"{sum(len(v.dims) for v in values)} dimensions: their parts' sizes add up to the global size"
+    yield f"{proven} dimensions of {len(values)} values: their parts' sizes add up to the global size"
 
 
 def _judge(dim: Dim, mesh: Mesh, sizes: Sizes) -> tuple[bool, Division]:

@@ -1,6 +1,7 @@
 """Does a number of parts divide a size, whatever its symbols stand for? Three answers, and one condition.
 
-    8 | 64                          proven: 64 = 8 · 8
+    8 | 64                          holds: 64 = 8 · 8
+    8 | P, P defined as 16          proven: 16 = 8 · 2
     8 | T, T = 8 · ⌈2·B·S / 512⌉    proven for all sizes: every coefficient of T / 8 is whole
     8 | B, B free                   a precondition: for every B divisible by 8
     8 | B, B = 12                   refuted: 12 = 8 · 1 + 4
@@ -43,17 +44,18 @@ def divide(parts: int, size: Size, sizes: Sizes) -> Division:
         return Division(Answer.PROVEN, f"{text(general)} is a multiple of {parts} for all sizes")
     value = as_number(sizes.shown(size))
     if isinstance(value, int):
-        return _numbers(parts, value)
+        fixed = bool(free_symbols(size)) and as_number(general) is not None
+        return _numbers(parts, value, Answer.PROVEN if fixed else Answer.HOLDS)
     if free_symbols(size) <= {name for name, _ in sizes.bound}:
         return Division(Answer.ASSUMED, f"for every {text(sizes.shown(size))} divisible by {parts}")
     return _sample(parts, size, sizes) or Division(Answer.UNKNOWN, f"missing: {parts} divides {text(general)}")
 
 
-def _numbers(parts: int, value: int) -> Division:
+def _numbers(parts: int, value: int, answer: Answer = Answer.HOLDS) -> Division:
     quotient, rest = divmod(value, parts)
     if rest:
         return Division(Answer.REFUTED, f"{value} = {parts} · {quotient} + {rest}", value)
-    return Division(Answer.HOLDS, f"{value} = {parts} · {quotient}", value)
+    return Division(answer, f"{value} = {parts} · {quotient}", value)
 
 
 def _unbound(sizes: Sizes) -> Sizes:

@@ -111,7 +111,7 @@ def _joint_laws(op: Operator, cuts: dict[str, tuple[str, ...]], mesh: Mesh) -> I
     following = followers(op, cuts, mesh)
     for name, expected in following.items():
         if cuts[name] != expected:
-            yield f"{name} should be cut by {axes_text(expected)}, as what it follows; it is cut by {axes_text(cuts[name])}"
+            yield f"{name} is cut by {axes_text(cuts[name])}, what it follows asks for {axes_text(expected)}"
     free = [name for name in cuts if name not in following]
     for axis in dict.fromkeys(axis for name in free for axis in cuts[name]):
         if len(names := [name for name in free if axis in cuts[name]]) > 1:

@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from ...diagnostics import Diagnostic
-from ...ir.dims import Size, Sizes, as_number, free_symbols
+from ...ir.dims import Number, Size, Sizes, as_number, free_symbols, number, substitute
 from ...ir.layout import Tensor
 from ...ir.mesh import Mesh
 from ...ir.module import mesh_of, sizes_of
@@ -28,11 +29,11 @@ MAX_GPUS = 1 << 24
 
 def check(module: ModuleOp) -> list[Diagnostic]:
     """Every breach of the structure."""
-    sizes = sizes_of(module)
+    is_size = cache(partial(_is_size, sizes_of(module)))
     found = [finding("ill-formed", module, problem) for problem in _mesh(mesh_of(module))]
     for op in module.walk():
         if op is not module:
-            problems = [*_standing(op, module), *_rule(op), *_types(op, sizes)]
+            problems = [*_standing(op, module), *_rule(op), *_types(op, is_size)]
             found += [finding("ill-formed", op, problem) for problem in problems]
     return found
 
@@ -76,24 +77,28 @@ def _rule(op: Operation) -> Iterator[str]:
         yield str(error) if str(error) and not isinstance(error, LookupError) else f"its rule cannot apply: {error!r}"
 
 
-def _types(op: Operation, sizes: Sizes) -> Iterator[str]:
+def _types(op: Operation, is_size: Callable[[Size], bool]) -> Iterator[str]:
     for result in op.results:
         if isinstance(result.type, TensorType):
-            yield from _tensor(result.type.data, sizes)
+            yield from _tensor(result.type.data, is_size)
 
 
-def _tensor(tensor: Tensor, sizes: Sizes) -> Iterator[str]:
+def _tensor(tensor: Tensor, is_size: Callable[[Size], bool]) -> Iterator[str]:
     if len(set(tensor.names)) < len(tensor.names):
         yield f"a tensor names a dimension twice: {', '.join(tensor.names)}"
     for dim in tensor.dims:
-        if not (_is_size(dim.size, sizes.shown) and _is_size(dim.size, sizes.exact)):
+        if not is_size(dim.size):
             yield f"{dim.name} = {dim.size} is no positive size"
 
 
-def _is_size(size: Size, meaning: Callable[[Size], Size]) -> bool:
+def _is_size(sizes: Sizes, size: Size) -> bool:
+    """A positive number, as labels show it and as volumes count it, at least where all that is free is 1."""
     try:
-        resolved = meaning(size)
+        values = [_at_one(meaning(size)) for meaning in (sizes.shown, sizes.exact)]
     except ArithmeticError:
         return False
-    value = as_number(resolved)
-    return bool(free_symbols(resolved)) if value is None else value > 0
+    return all(value is not None and value > 0 for value in values)
+
+
+def _at_one(size: Size) -> Number | None:
+    return as_number(substitute(size, {name: number(1) for name in free_symbols(size)}))

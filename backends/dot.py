@@ -1,0 +1,85 @@
+"""dot: the text of a view in Graphviz's DOT language. The text is the picture: it carries every position.
+
+    digraph "mixtral-8x7b" {
+      graph [layout=nop2, …];
+      input_0 [label="Total input\\nGPU: host\\n…", kind=input, op=input, gpu=host, …];
+      subgraph cluster_gpu0 { label="GPU 0"; … q_proj_4_gpu0 [label="Q projection\\nGPU: 0\\nInput: […]…", …]; … }
+      q_proj_4_gpu0 -> q_rope_7_gpu0 [pos="e,…", tensor="…", kind=data];
+    }
+
+Beside its label each node says the same in attributes that tools read: kind, op, gpu, input, output, global_input, …
+"""
+
+from __future__ import annotations
+
+from ..ir.deployment import View
+from .edges import edge_statements
+from .lanes import Layout, lay_out
+from .look import CLUSTER_LINE, FONT, INK, TEXT
+from .metrics import text_width
+from .nodes import node_statements
+from .page import Page, page_of
+from .quoting import clean, quoted
+from .routes import Routes
+from .scenery import background
+
+
+def dot_text(view: View) -> str:
+    """The DOT text of a view. Deterministic: equal views give equal text."""
+    layout = lay_out(view)
+    page = page_of(layout)
+    outside, inside = _nodes(layout, page)
+    clusters = [_cluster(layout, page, lane, texts) for lane, texts in enumerate(inside) if texts]
+    edges = [line for route in Routes(layout) for line in edge_statements(layout, page, route)]
+    return "\n".join([*_head(layout, page), *outside, *clusters, *edges, "}", ""])
+
+
+def _nodes(layout: Layout, page: Page) -> tuple[list[str], list[list[str]]]:
+    """Statements of the nodes outside the lanes (host, communication), and of those inside, lane by lane."""
+    lanes = {lane.gpu: position for position, lane in enumerate(layout.scene.view.lanes)}
+    outside: list[str] = []
+    inside: list[list[str]] = [[] for _ in lanes]
+    for mark in layout.scene.marks.values():
+        texts = node_statements(layout, page, mark)
+        if mark.row.on_host or mark.row.move is not None:
+            outside += texts
+            continue
+        for gpu, text in zip(mark.row.places[:, 0].tolist(), texts, strict=True):
+            inside[lanes[gpu]].append(text)
+    return outside, inside
+
+
+def _head(layout: Layout, page: Page) -> list[str]:
+    view = layout.scene.view
+    facts = {"model": view.deployment.model, "strategy": view.deployment.strategy, "view": view.name}
+    about = ", ".join(f"{name}={quoted(text)}" for name, text in facts.items())
+    drawn = background(layout, page).replace('"', '\\"')
+    return [
+        f"digraph {quoted(view.deployment.model)} {{",
+        f'graph [layout=nop2, bb="0,0,{page.width},{page.height}", outputorder=edgesfirst, fontname="{FONT}",',
+        f"  gpus={view.deployment.gpus}, {about},",
+        f'  _background="{drawn}"];',
+        f'node [fontname="{FONT}", fontsize={TEXT.node}, fontcolor="{INK}", style=filled, fixedsize=shape, id="\\N"];',
+        f'edge [fontname="{FONT}", fontsize={TEXT.drop}, arrowsize=0.7];',
+    ]
+
+
+def _cluster(layout: Layout, page: Page, lane: int, texts: list[str]) -> str:
+    """A lane's border, with its title at the beginning of the flow, and the nodes inside it."""
+    extent = next(extent for lanes, extent in layout.pools if lane in lanes)
+    flow, shown = layout.along, layout.scene.view.lanes[lane]
+    begin = int(layout.across.begin[layout.across.slots.of_lane[lane]])
+    corners = [page.xy(flow.begin(extent), begin), page.xy(flow.finish(extent), begin + layout.across.lane.width)]
+    (left, right), (low, high) = (sorted(int(corner[axis]) for corner in corners) for axis in (0, 1))
+    title = clean(shown.title)
+    aside = layout.across.lane.title if layout.scene.narrow else 8
+    middle = left + aside + int(text_width(title, TEXT.lane)) // 2
+    return "\n".join(
+        [
+            f"subgraph cluster_gpu{shown.gpu} {{",
+            f'label={quoted(title)}; bb="{left},{low},{right},{high}"; lp="{middle},{high - 11}"; '
+            f'style=rounded; color="{CLUSTER_LINE}"; penwidth=1.5; fontname="{FONT}"; fontsize={TEXT.lane}; class=lane;',
+            *texts,
+            "}",
+        ]
+    )

@@ -1,0 +1,58 @@
+"""The legend: what shapes, colours and lines mean. Folded into as many rows as the page's width needs."""
+
+from __future__ import annotations
+
+from ..ir.deployment import EdgeKind
+from .look import EDGES, NODES, TEXT, EdgeLook, NodeLook
+from .metrics import text_width
+from .sizes import SLANT
+from .xdot import Ground
+
+Look = NodeLook | EdgeLook
+ROW = 22
+_WIDE, _HIGH = 34, 14
+_GAP = 22
+
+
+def rows(width: int, order: bool) -> list[list[Look]]:
+    """The entries, row by row; order edges are explained only where there are some."""
+    nodes: list[Look] = [look for look in NODES.values() if look.legend]
+    edges: list[Look] = [look for kind, look in EDGES.items() if order or kind != EdgeKind.ORDER]
+    return [*_folded(nodes, width), *_folded(edges, width)]
+
+
+def draw(ground: Ground, entries: list[list[Look]], left: int, top: int) -> None:
+    """`left` and `top` of the first row's middle line, y upwards."""
+    for number, row in enumerate(entries):
+        x, y = left, top - number * ROW
+        for look in row:
+            _swatch(ground, look, x, y)
+            ground.text((x + _WIDE + 6, y - 3), look.legend, TEXT.note)
+            x += _advance(look)
+
+
+def _folded(looks: list[Look], width: int) -> list[list[Look]]:
+    folded: list[list[Look]] = [[]]
+    for look in looks:
+        if folded[-1] and sum(map(_advance, [*folded[-1], look])) > width:
+            folded.append([])
+        folded[-1].append(look)
+    return folded
+
+
+def _advance(look: Look) -> int:
+    return _WIDE + 6 + int(text_width(look.legend, TEXT.note)) + _GAP
+
+
+def _swatch(ground: Ground, look: Look, x: int, y: int) -> None:
+    if isinstance(look, EdgeLook):
+        end = x + _WIDE
+        ground.line([(x, y), (end - 6, y)], look.color, look.style, look.width)
+        ground.polygon([(end - 7, y - 3), (end, y), (end - 7, y + 3)], look.color, look.color)
+    elif look.shape == "ellipse":
+        ground.ellipse((x + _WIDE / 2, y), (_WIDE / 2, _HIGH / 2), look.fill, look.line)
+    else:
+        slant = SLANT * _WIDE if look.shape == "parallelogram" else 0
+        low, high = y - _HIGH / 2, y + _HIGH / 2
+        corners = [(x, low), (x + _WIDE - slant, low), (x + _WIDE, high), (x + slant, high)]
+        ground.polygon(corners, look.fill, look.line)

@@ -1,0 +1,91 @@
+"""The page: turns (along, across) into Graphviz's (x, y) in points, with margins for title, legend and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..ir.deployment import EdgeKind, View
+from . import legend
+from .bands import bands, repeats
+from .lanes import Layout
+from .look import TEXT
+from .metrics import BOLD, text_width
+from .pen import Coordinate
+
+MARGIN = 24
+LINE = 14
+_NARROWEST = 560
+_BETWEEN = 26
+"""From the heading's last line to the legend's first, from the legend to what it explains."""
+_ABOVE_ROWS = 66
+"""Room above lanes that are rows: brackets and modules' names."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """`heading`: the lines of the title block, the first is the title; `entries`: the rows of the legend."""
+
+    narrow: bool
+    left: int
+    top: int
+    width: int
+    height: int
+    heading: list[str]
+    entries: list[list[legend.Look]]
+
+    def xy(self, along: Coordinate, across: Coordinate) -> tuple[Coordinate, Coordinate]:
+        if self.narrow:
+            return self.left + across, self.height - self.top - along
+        return self.left + along, self.height - self.top - across
+
+    @property
+    def title_base(self) -> int:
+        return self.height - MARGIN - TEXT.title
+
+    @property
+    def legend_middle(self) -> int:
+        return self.title_base - LINE * (len(self.heading) - 1) - _BETWEEN
+
+
+def page_of(layout: Layout) -> Page:
+    """Room for the layout and for what is written around it."""
+    narrow, across = layout.scene.narrow, layout.across.width
+    flow = layout.along.end[-1] + layout.along.space.tail if layout.along.end else 0
+    left, right = _beside(layout)
+    width = max(_NARROWEST, (across if narrow else flow) + left + right)
+    heading = _heading(layout.scene.view, width - 2 * MARGIN)
+    order = any(link.kind is EdgeKind.ORDER for link in layout.scene.drawn.links)
+    entries = legend.rows(min(width, 1400) - 2 * MARGIN, order)
+    top = MARGIN + TEXT.title + LINE * (len(heading) - 1) + 2 * _BETWEEN + legend.ROW * (len(entries) - 1)
+    top += 0 if narrow else _ABOVE_ROWS
+    height = top + (flow if narrow else across) + MARGIN
+    return Page(narrow, left, top, width, height, heading, entries)
+
+
+def _beside(layout: Layout) -> tuple[int, int]:
+    """Room left and right of the lanes: in columns, for the modules' names and the brackets' text."""
+    if not layout.scene.narrow:
+        return MARGIN, MARGIN
+    names = [text_width(name, TEXT.band) * BOLD for name, _ in bands(layout)]
+    notes = [text_width(f"layers {repeat.layers}", TEXT.band) * BOLD + 34 for repeat, _ in repeats(layout)]
+    return MARGIN + int(max(names, default=0)) + 14, MARGIN + int(max(notes, default=0))
+
+
+def _heading(view: View, width: int) -> list[str]:
+    deployment = view.deployment
+    lines = [f"{deployment.model} · {deployment.strategy}" if deployment.strategy else deployment.model]
+    line = ""
+    for fact in (*deployment.facts, f"view: {_about(view)}"):
+        longer = f"{line} · {fact}" if line else fact
+        if line and text_width(longer, TEXT.note) > min(width, 1000):
+            lines.append(line)
+            longer = fact
+        line = longer
+    return [*lines, line]
+
+
+def _about(view: View) -> str:
+    gpus, lanes = view.deployment.gpus, len(view.lanes)
+    if view.merged:
+        return f"{view.name} (one lane stands for {'all GPUs' if lanes == 1 else 'all GPUs of a stage'})"
+    return f"{view.name} ({lanes} of {gpus} GPUs drawn)" if lanes < gpus else f"{view.name} (every GPU drawn)"

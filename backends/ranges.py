@@ -1,0 +1,51 @@
+"""GPU ids as text: runs are written as ranges, and lists that no one would read are cut short, saying how much."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RUNS_IN_ATTRIBUTE = 1024
+GROUPS_IN_ATTRIBUTE = 256
+RUNS_IN_LABEL = 6
+GROUPS_IN_LABEL = 4
+
+
+def spans(ids: np.ndarray, most: int = RUNS_IN_ATTRIBUTE) -> str:
+    """Ids in their order, ascending runs as ranges.
+
+    >>> spans(np.array([0, 1, 2, 3, 8, 16]))
+    '0-3,8,16'
+    """
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(ids) != 1) + 1, [len(ids)]])
+    shown = starts[: most + 1]
+    text = ",".join(_run(int(ids[a]), int(ids[b - 1])) for a, b in zip(shown[:-1], shown[1:], strict=True))
+    left = len(ids) - int(shown[-1])
+    return f"{text},… {left} more" if left else text
+
+
+def groups(places: np.ndarray, most: int = GROUPS_IN_ATTRIBUTE, runs: int = RUNS_IN_ATTRIBUTE) -> str:
+    """Several groups: `0-7;8-15`."""
+    return _listed([spans(row, runs) for row in places[:most]], len(places), ";")
+
+
+def group_label(places: np.ndarray) -> str:
+    """What a label says of several groups: `2 groups of 8: 0-7; 8-15`."""
+    shown = [spans(row, RUNS_IN_LABEL) for row in places[:GROUPS_IN_LABEL]]
+    return f"{len(places)} groups of {places.shape[1]}: {_listed(shown, len(places), '; ')}"
+
+
+def pair_label(places: np.ndarray) -> str:
+    """What a label says of transfers: `GPU 3 → GPU 11`, or `8 pairs: 0→8; 1→9; … 6 more`."""
+    if len(places) == 1:
+        return f"GPU {places[0, 0]} → GPU {places[0, 1]}"
+    shown = [f"{sender}→{receiver}" for sender, receiver in places[: GROUPS_IN_LABEL // 2].tolist()]
+    return f"{len(places)} pairs: {_listed(shown, len(places), '; ')}"
+
+
+def _run(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _listed(shown: list[str], count: int, separator: str) -> str:
+    left = count - len(shown)
+    return separator.join([*shown, f"… {left} more"] if left else shown)

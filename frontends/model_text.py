@@ -1,0 +1,168 @@
+"""A model written in a YAML description → Model.
+
+    {name: large-ep, hidden: 4096, layers: 16, heads: 32, ffn: 16384, experts: 16, top_k: 2, gated: false}
+
+What the description leaves out is listed under `Model.assumed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from ..diagnostics import Diagnostic
+from .consistency import head_problems, head_size_problems, layer_problems, router_problems
+from .model import Attention, FeedForward, MixtureOfExperts, Model
+from .parsed import Parsed
+from .schema import Flag, LayerList, Layers, Name, Size, Strict, checked
+
+
+class ModelText(Strict):
+    """The keys of a described model. `ffn` is the width of an expert where there are experts."""
+
+    name: Name
+    hidden: Size
+    layers: Layers
+    heads: Size
+    kv_heads: Size | None = None
+    d_k: Size | None = None
+    ffn: Size
+    activation: Literal["silu", "gelu", "gelu_tanh", "relu"] = "silu"
+    gated: Flag = True
+    experts: Size | None = None
+    top_k: Size | None = None
+    normalize: Flag = True
+    shared_ffn: Size | None = None
+    shared_gate: Flag = False
+    dense_layers: LayerList = []
+    dense_ffn: Size | None = None
+    vocab: Size | None = None
+    tied: Flag = False
+    norm: Literal["rms_norm", "layer_norm"] = "rms_norm"
+    rope: Flag = False
+    causal: Flag = True
+    window: Size | None = None
+    qkv_bias: Flag = False
+    o_bias: Flag = False
+    qk_norm: Flag = False
+    dtype: Literal["bf16", "f16", "f32", "f8"] = "bf16"
+
+
+NEEDS: dict[str, str] = {
+    "top_k": "experts",
+    "normalize": "experts",
+    "shared_ffn": "experts",
+    "shared_gate": "shared_ffn",
+    "dense_layers": "experts",
+    "dense_ffn": "dense_layers",
+    "tied": "vocab",
+}
+"""Keys that say something only where another is given."""
+
+ORIGIN = {
+    "hidden": "hidden",
+    "layers": "layers",
+    "attention": "heads",
+    "dense": "ffn",
+    "ffn": "ffn",
+    "moe": "experts",
+    "vocab": "vocab",
+    "embed": "vocab",
+    "head": "vocab",
+    "norm": "norm",
+    "dtype": "dtype",
+    "tied": "tied",
+}
+"""Part of a model → the key that a message or a location about it points at."""
+
+
+def described_model(parsed: Parsed) -> tuple[Model | None, list[Diagnostic]]:
+    """The model, or None and everything that is wrong with its description."""
+    text, problems = checked(ModelText, parsed)
+    if text is None:
+        return None, problems
+    problems = list(_problems(text, parsed))
+    return (None, problems) if problems else (_model(text, parsed), [])
+
+
+def _problems(text: ModelText, parsed: Parsed) -> Iterator[Diagnostic]:
+    yield from head_problems(text.heads, text.kv_heads, parsed.where)
+    if text.d_k is None:
+        yield from head_size_problems(text.hidden, text.heads, parsed.where)
+    yield from router_problems(text.experts, text.top_k, parsed.where)
+    yield from layer_problems(text.dense_layers, text.layers, parsed.where)
+    for key, needed in NEEDS.items():
+        if getattr(text, key) and key in text.model_fields_set and not getattr(text, needed):
+            yield Diagnostic("unknown-key", f"key {key} says nothing without {needed}", parsed.where(key))
+    for key, needing in (("top_k", text.experts), ("dense_ffn", text.dense_layers)):
+        if needing and not getattr(text, key):
+            yield Diagnostic("missing-key", f"key {key} is missing", parsed.where())
+
+
+def _model(text: ModelText, parsed: Parsed) -> Model:
+    return Model(
+        name=text.name,
+        hidden=text.hidden,
+        layers=_layers(text),
+        attention=_attention(text),
+        norm=text.norm,
+        dtype=text.dtype,
+        dense=_dense(text),
+        moe=_experts(text),
+        vocab=text.vocab,
+        tied=text.tied,
+        where=parsed.where(),
+        assumed=tuple(_assumed(text)),
+        origin={part: parsed.where(key) for part, key in ORIGIN.items()},
+    )
+
+
+def _layers(text: ModelText) -> tuple[str, ...]:
+    if not text.experts:
+        return ("dense",) * text.layers
+    dense = set(text.dense_layers)
+    return tuple("dense" if layer in dense else "moe" for layer in range(text.layers))
+
+
+def _attention(text: ModelText) -> Attention:
+    return Attention(
+        heads=text.heads,
+        kv_heads=text.kv_heads or text.heads,
+        d_k=text.d_k or text.hidden // text.heads,
+        rope=text.rope,
+        causal=text.causal,
+        window=text.window,
+        qkv_bias=text.qkv_bias,
+        o_bias=text.o_bias,
+        qk_norm=text.qk_norm,
+    )
+
+
+def _dense(text: ModelText) -> FeedForward | None:
+    width = text.dense_ffn if text.experts else text.ffn
+    return FeedForward(width, text.activation, text.gated) if width else None
+
+
+def _experts(text: ModelText) -> MixtureOfExperts | None:
+    if not text.experts or not text.top_k or len(set(text.dense_layers)) == text.layers:
+        return None
+    shared = FeedForward(text.shared_ffn, text.activation, text.gated) if text.shared_ffn else None
+    expert = FeedForward(text.ffn, text.activation, text.gated)
+    return MixtureOfExperts(text.experts, text.top_k, expert, text.normalize, shared, text.shared_gate)
+
+
+def _assumed(text: ModelText) -> Iterator[str]:
+    """Every key that was left out and says something here, with the value taken for it."""
+    derived = {"kv_heads": f"{text.heads} (= heads)", "d_k": f"{text.hidden // text.heads} (hidden / heads)"}
+    derived["vocab"] = "none (hidden states in and out)"
+    for key, field in ModelText.model_fields.items():
+        stated = key in text.model_fields_set and (key not in derived or key == "vocab" or getattr(text, key))
+        if stated or field.is_required() or key == "experts" or (key in NEEDS and not getattr(text, NEEDS[key])):
+            continue
+        yield f"{key} = {derived.get(key) or _written(getattr(text, key))}"
+
+
+def _written(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

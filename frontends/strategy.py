@@ -1,0 +1,95 @@
+"""Strategies, resolved: what a user names becomes a Plan with every axis sized.
+
+>>> resolve("tp=8,pp=2", gpus=16).axes
+(Axis(name='pp', size=2), Axis(name='tp', size=8))
+>>> resolve("ep", gpus=16, mesh="tp=2").axes
+(Axis(name='ep', size=8), Axis(name='tp', size=2))
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..diagnostics import Diagnostic, Refused
+from ..ir.plan import Axis, Plan, Stages
+from .parsed import shown
+from .schema import MAX_LAYERS
+from .sizing import sized
+from .strategy_choice import Choice, choose
+from .strategy_file import builtin_names, builtin_strategy
+
+
+def resolve(
+    text: str,
+    *,
+    gpus: int | None,
+    mesh: str | None = None,
+    stages: str | None = None,
+    inline: Mapping[str, object] | None = None,
+    base: Path | None = None,
+) -> Plan:
+    """The plan that a strategy's name, file or mesh stands for, on so many GPUs (None: as many as its mesh has).
+
+    `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers; `inline` are the strategies that a
+    description holds; file names are looked for under `base`. Refused with what would work.
+    """
+    where = shown(text, quoted=False)
+    choice = choose(text, mesh, inline or {}, base)
+    axes = sized(choice.components, gpus, where)
+    return Plan(
+        name=choice.name,
+        axes=axes,
+        rules=tuple(rule for component in choice.components for rule in component.strategy.rules),
+        stages=_stages(choice, axes, stages, where),
+        about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
+        where=choice.components[0].strategy.where,
+    )
+
+
+def strategies() -> list[tuple[str, str]]:
+    """Name and description of every strategy that comes with dagc."""
+    return [(name, builtin_strategy(name).about) for name in builtin_names()]
+
+
+def default_baseline(gpus: int, gpus_per_node: int) -> str:
+    """Tensor parallel inside a node, pipeline parallel across.
+
+    >>> default_baseline(16, 8), default_baseline(4, 8), default_baseline(12, 8)
+    ('tp=8,pp=2', 'tp=4', 'tp=6,pp=2')
+    """
+    tp = next(size for size in range(min(gpus, gpus_per_node), 0, -1) if gpus % size == 0)
+    return f"tp={tp}" if tp == gpus else f"tp={tp},pp={gpus // tp}"
+
+
+def _stages(choice: Choice, axes: tuple[Axis, ...], text: str | None, where: str) -> Stages | None:
+    """The one pipeline of a product, cut as `text` says if it does."""
+    found = [c.strategy.stages for c in choice.components if c.strategy.stages]
+    if len(found) > 1:
+        problem = f"{len(found)} strategies cut the layers into stages"
+        raise Refused(Diagnostic("stages", problem, where, "at most one", hint="remove one of them"))
+    if not found:
+        if text is None:
+            return None
+        hint = "add a pipeline, such as --mesh pp=2"
+        raise Refused(Diagnostic("stages", "--stages is given, but the strategy has no stages", where, hint=hint))
+    stages = found[0] if text is None else replace(found[0], layers=_stage_layers(text), where=f"--stages {text}")
+    count = next(axis.size for axis in axes if axis.name == stages.axis)
+    if isinstance(stages.layers, tuple) and len(stages.layers) != count:
+        problem = f"{len(stages.layers)} stages are listed, but {stages.axis} = {count}"
+        listed = ", ".join(map(str, stages.layers[:20]))
+        raise Refused(Diagnostic("stages", problem, stages.where or where, f"{count} counts of layers", listed))
+    return stages
+
+
+def _stage_layers(text: str) -> str | tuple[int, ...]:
+    """`even`, `uneven`, or counts such as `24,24,23,23`."""
+    word = text.strip().lower()
+    if word in ("even", "uneven"):
+        return word
+    if len(word) < 10 * MAX_LAYERS and re.fullmatch(r"\s*[1-9][0-9]{0,4}\s*(,\s*[1-9][0-9]{0,4}\s*)*", word):
+        return tuple(int(count) for count in word.split(","))
+    expected = "even, uneven, or the layers of each stage, such as 24,24,23,23"
+    raise Refused(Diagnostic("stages", "--stages has a wrong value", "--stages", expected, shown(text)))

@@ -1,0 +1,179 @@
+"""A strategy as a file holds it: named axes, some of them open, and rules that say what they cut where.
+
+about: one or more experts per GPU; attention is data parallel on the same GPUs
+mesh: {ep: gpus}                        # axis: number, or `gpus` for what is left; outermost first
+uses: [tp]                              # optional: rules of built-in strategies, before its own
+rules:
+  - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
+stages: {axis: pp, layers: even}        # even, uneven, or the layers of each stage
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator
+
+from ..diagnostics import Diagnostic, Refused, nearest
+from ..ir.plan import Rule, Stages
+from .parsed import Parsed, read_text, shown
+from .schema import MAX_LAYERS, Strict, checked
+from .yaml_reader import parse_yaml
+
+STRATEGIES = Path(__file__).parent / "strategies"
+OPEN = "gpus"
+MAX_PARTS = 2**30
+
+DIMENSIONS = (
+    *("batch_size", "seq_len", "kv_len", "hidden", "heads", "kv_heads", "d_k", "ffn"),
+    *("vocab", "experts", "expert_tokens", "top_k"),
+)
+"""Names of dimensions that a rule may cut."""
+
+_PATTERN = re.compile(r"(\*|\w+(\[\d{1,6}(-\d{1,6})?\])?)(\.(\*|\w+(\[\d{1,6}(-\d{1,6})?\])?))*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A checked strategy. An axis of size None is open. `builtin` strategies leave the order of axes to dagc."""
+
+    name: str
+    about: str
+    axes: tuple[tuple[str, int | None], ...]
+    rules: tuple[Rule, ...]
+    stages: Stages | None
+    where: str
+    builtin: bool = False
+
+
+def _parts(value: Any) -> int | None:
+    if value == OPEN:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PARTS:
+        return value
+    raise ValueError(f"a number of parts (at least 1), or `{OPEN}` for what is left of the GPUs")
+
+
+def _names(value: Any, what: str) -> tuple[str, ...]:
+    names = value if isinstance(value, list) and value else [value]
+    if all(isinstance(name, str) and name for name in names):
+        return tuple(names)
+    raise ValueError(what)
+
+
+def _places(value: Any) -> tuple[str, ...]:
+    """`at`: one pattern or several, such as `*.experts` or `layers[0-15].attention`."""
+    places = _names(value, "a pattern of module paths, or a list of them")
+    for place in places:
+        if not _PATTERN.fullmatch(place):
+            raise ValueError("a pattern such as *, *.experts, layers.moe or layers[0-15].attention")
+    return places
+
+
+def _cuts(value: Any) -> tuple[str, ...]:
+    return () if value is None else _names(value, "a dimension's name, a list of names, or ~ to lift the axis")
+
+
+def _stage_layers(value: Any) -> str | tuple[int, ...]:
+    if value in ("even", "uneven"):
+        return str(value)
+    whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+    if whole and 0 < len(value) <= MAX_LAYERS and all(0 < n <= MAX_LAYERS for n in value):
+        return tuple(value)
+    raise ValueError("even, uneven, or a list with the number of layers of each stage")
+
+
+AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Parts = Annotated[Any, PlainValidator(_parts)]
+
+
+class RuleText(Strict):
+    at: Annotated[Any, PlainValidator(_places)]
+    cut: dict[str, Annotated[Any, PlainValidator(_cuts)]]
+
+
+class StagesText(Strict):
+    axis: str
+    layers: Annotated[Any, PlainValidator(_stage_layers)] = "even"
+
+
+class StrategyText(Strict):
+    about: Annotated[str, Field(max_length=300)] = ""
+    mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)]
+    uses: Annotated[list[str], Field(max_length=16)] = []
+    rules: Annotated[list[RuleText], Field(max_length=1000)] = []
+    stages: StagesText | None = None
+
+
+def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy:
+    """A checked strategy. Refused with everything that is wrong in it."""
+    text, problems = checked(StrategyText, parsed)
+    if text is None:
+        raise Refused(*problems)
+    problems = list(_problems(text, parsed))
+    if problems:
+        raise Refused(*problems)
+    used = [builtin_strategy(other) for other in text.uses]
+    return Strategy(
+        name=name,
+        about=text.about,
+        axes=tuple(text.mesh.items()),
+        rules=(*(rule for other in used for rule in other.rules), *_rules(text, parsed)),
+        stages=_stages(text, parsed) or next((other.stages for other in used if other.stages), None),
+        where=parsed.where(),
+        builtin=builtin,
+    )
+
+
+@cache
+def builtin_names() -> tuple[str, ...]:
+    """Names of the strategies that come with dagc."""
+    return tuple(sorted(path.stem for path in STRATEGIES.glob("*.yaml")))
+
+
+@cache
+def builtin_strategy(name: str) -> Strategy:
+    """A strategy that comes with dagc, its locations relative to the package."""
+    parsed = parse_yaml(read_text(STRATEGIES / f"{name}.yaml"), f"strategies/{name}.yaml")
+    return parse_strategy(parsed, name, builtin=True)
+
+
+def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
+    """What does not fit together: unknown axes, dimensions and strategies."""
+    for i, rule in enumerate(text.rules):
+        for axis, cuts in rule.cut.items():
+            where = parsed.where("rules", i, "cut", axis)
+            yield from _axis_problems(axis, text, where)
+            for cut in cuts:
+                if cut not in DIMENSIONS:
+                    yield Diagnostic("rule", f"unknown dimension {shown(cut)}", where, hint=nearest(cut, DIMENSIONS))
+    if text.stages:
+        yield from _axis_problems(text.stages.axis, text, parsed.where("stages", "axis"))
+    for i, other in enumerate(text.uses):
+        if other not in builtin_names():
+            problem, hint = f"unknown strategy {shown(other)}", nearest(other, builtin_names())
+            yield Diagnostic("unknown-strategy", problem, parsed.where("uses", i), hint=hint)
+        else:
+            for axis, _ in builtin_strategy(other).axes:
+                yield from _axis_problems(axis, text, parsed.where("uses", i))
+
+
+def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagnostic]:
+    if axis not in text.mesh:
+        hint = nearest(axis, text.mesh) if text.mesh else "the mesh has no axes"
+        yield Diagnostic("rule", f"axis {shown(axis)} is not in the mesh", where, hint=hint)
+
+
+def _rules(text: StrategyText, parsed: Parsed) -> Iterator[Rule]:
+    for i, rule in enumerate(text.rules):
+        for axis, cuts in rule.cut.items():
+            yield Rule(rule.at, axis, cuts, parsed.where("rules", i, "cut", axis))
+
+
+def _stages(text: StrategyText, parsed: Parsed) -> Stages | None:
+    return Stages(text.stages.axis, text.stages.layers, parsed.where("stages")) if text.stages else None
