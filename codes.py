@@ -32,7 +32,7 @@ CODES: dict[str, Code] = {
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
     "render": Code(
-        "Graphviz could not draw a picture, or took too long.", "Draw a smaller view; the DOT file is whole."
+        "Graphviz could not draw a picture, or took too long.", "Draw a smaller view."
     ),
     # plans
     "mesh": Code(

@@ -18,7 +18,7 @@ from .diagnostics import Diagnostic, Refused
 from .frontends.build import build
 from .frontends.model import Cluster, Experiment, Model
 from .frontends.source import experiment_of
-from .frontends.strategy import default_baseline, resolve
+from .frontends.strategy import resolve
 from .ir.deployment import Deployment
 from .ir.module import annotate, sizes_of
 from .ir.plan import Plan
@@ -102,7 +102,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
         job.diagnostics += [*job.verdict.diagnostics, *_concerns(job, request.max_imbalance)]
     except Refused as refused:
-        job.diagnostics += refused.diagnostics
+        job.diagnostics += [replace(d, where=f"{job.strategy}: {d.where}") for d in refused.diagnostics]
     return job
 
 
@@ -131,19 +131,36 @@ def _jobs(request: Request, experiment: Experiment, model: Model) -> Iterator[Jo
     jobs = [_planned(request, experiment, model, text, "proposed", gpus, assumed) for text in dict.fromkeys(texts)]
     sized = next((job.plan.gpus for job in jobs if job.plan), gpus or 1)
     baseline = request.baseline or experiment.baseline
+    stages = None
     if baseline is None:
-        baseline = default_baseline(sized, experiment.cluster.gpus_per_node)
-        assumed.append(f"baseline = {baseline} (tensor parallel inside a node, pipeline parallel across)")
+        baseline, stages = _default_baseline(model, sized, experiment.cluster.gpus_per_node)
+        split = f", stages {stages}" if stages else ""
+        assumed.append(f"baseline = {baseline}{split} (tensor parallel inside a node, pipeline parallel across)")
     if baseline != "none":
-        jobs.insert(0, _planned(request, experiment, model, baseline, "baseline", sized, assumed))
+        jobs.insert(0, _planned(request, experiment, model, baseline, "baseline", sized, assumed, stages))
     sizes = _sizes(request, experiment, jobs, assumed)
     for job in jobs:
         job.sizes, job.assumed = sizes, tuple(dict.fromkeys(assumed))
         yield job
 
 
+def _default_baseline(model: Model, gpus: int, per_node: int) -> tuple[str, str | None]:
+    """Tensor parallel inside a node as far as the heads divide, pipeline parallel across; stages uneven if need be."""
+    tp = max(n for n in range(1, min(gpus, per_node) + 1) if gpus % n == 0 and model.attention.heads % n == 0)
+    pp = gpus // tp
+    text = ",".join(f"{axis}={size}" for axis, size in (("tp", tp), ("pp", pp)) if size > 1) or "tp=1"
+    return text, "uneven" if len(model.layers) % pp else None
+
+
 def _planned(
-    request: Request, experiment: Experiment, model: Model, text: str, role: str, gpus: int | None, assumed: list[str]
+    request: Request,
+    experiment: Experiment,
+    model: Model,
+    text: str,
+    role: str,
+    gpus: int | None,
+    assumed: list[str],
+    stages: str | None = None,
 ) -> Job:
     """Resolve one strategy; a strategy that cannot be planned is a refused job, the others go on."""
     proposed = role == "proposed"
@@ -153,7 +170,7 @@ def _planned(
             text,
             gpus=gpus,
             mesh=request.mesh if proposed else None,
-            stages=request.stages if proposed else None,
+            stages=request.stages if proposed else stages,
             inline=experiment.inline,
         )
     except Refused as refused:
@@ -218,14 +235,14 @@ def _concerns(job: Job, max_imbalance: float | None) -> Iterator[Diagnostic]:
 
 def _unbalanced(job: Job, load: str, ratio: float, limit: float, severity: str) -> Diagnostic:
     classes = job.figures["classes"]
-    heaviest = max(classes, key=lambda part: part[load])
-    shares = ", ".join(f"GPUs {part['gpus']}: {part[load]:,}" for part in classes)
+    heaviest, lightest = (pick(classes, key=lambda part: part[load]) for pick in (max, min))
+    shares = ", ".join(f"GPUs {part['gpus']}: {part[load]:,}" for part in (heaviest, lightest))
     return Diagnostic(
         "DEP2",
         f"{load.replace('_', ' ')} is unbalanced: GPUs {heaviest['gpus']} carry {ratio:.2f} × the mean",
         f"{job.model.name} {job.strategy}",
         expected=f"at most {limit:.2f}",
-        actual=shares,
+        actual=f"{ratio:.2f} (largest and smallest: {shares})",
         hint="cut the layers so that the stages with the embedding or the head hold fewer (--stages)",
         severity=severity,
     )

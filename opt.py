@@ -80,7 +80,7 @@ def run(args: list[str]) -> None:
         _Main("dagc opt", args).run()
     except ParseError as error:
         source = error.span.input
-        line = source.content[: error.span.start].count(source.newline) + 1
+        line = len(source.content[: error.span.start].splitlines()) or 1
         raise Refused(Diagnostic("syntax", error.msg, f"{source.name}:{line}")) from error
     except ArgSpecParseError as error:
         raise Refused(_bad_options(str(error)), usage=True) from error

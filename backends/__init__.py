@@ -1,0 +1,1 @@
+"""Files out: geometry of the pictures, DOT, SVG, JSON, and tables on the terminal."""

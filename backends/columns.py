@@ -2,7 +2,7 @@
 
 The longest chain of operators is the spine, column 0. What is left is cut into chains again, longest first, each
 straight in the nearest free column: left of the spine where its first operator is described before the spine's (q
-beside k), else right. Operators whose results only steer routing (gate, top-k, counts) have the column left of the spine.
+beside k), else right. Operators whose results only steer routing (gate, top-k, counts) stand left of the spine.
 
     norm ─┬─ q ─ rope ───────┐           norm            column  0
           ├─ k ─ rope ─ cache┴ scores     q    k   v             -1 0 1

@@ -13,11 +13,12 @@ Beside its label each node says the same in attributes that tools read: kind, op
 from __future__ import annotations
 
 from ..ir.deployment import View
-from .edges import edge_statements
+from .along import Extent
+from .edges import EDGE_DEFAULT, edge_statements
 from .lanes import Layout, lay_out
 from .look import CLUSTER_LINE, FONT, INK, TEXT
 from .metrics import text_width
-from .nodes import node_statements
+from .nodes import NODE_DEFAULT, node_statements
 from .page import Page, page_of
 from .quoting import clean, quoted
 from .routes import Routes
@@ -29,9 +30,13 @@ def dot_text(view: View) -> str:
     layout = lay_out(view)
     page = page_of(layout)
     outside, inside = _nodes(layout, page)
-    clusters = [_cluster(layout, page, lane, texts) for lane, texts in enumerate(inside) if texts]
-    edges = [line for route in Routes(layout) for line in edge_statements(layout, page, route)]
-    return "\n".join([*_head(layout, page), *outside, *clusters, *edges, "}", ""])
+    lines = _head(layout, page) + outside
+    for lanes, extent in layout.pools:
+        for lane in lanes:
+            lines += [*_border(layout, page, lane, extent), *inside[lane], "}"]
+    for route in Routes(layout):
+        lines += edge_statements(layout, page, route)
+    return "\n".join([*lines, "}", ""])
 
 
 def _nodes(layout: Layout, page: Page) -> tuple[list[str], list[list[str]]]:
@@ -59,14 +64,14 @@ def _head(layout: Layout, page: Page) -> list[str]:
         f'graph [layout=nop2, bb="0,0,{page.width},{page.height}", outputorder=edgesfirst, fontname="{FONT}",',
         f"  gpus={view.deployment.gpus}, {about},",
         f'  _background="{drawn}"];',
-        f'node [fontname="{FONT}", fontsize={TEXT.node}, fontcolor="{INK}", style=filled, fixedsize=shape, id="\\N"];',
-        f'edge [fontname="{FONT}", fontsize={TEXT.drop}, arrowsize=0.7];',
+        f'node [fontname="{FONT}", fontsize={TEXT.node}, fontcolor="{INK}", style=filled, fixedsize=shape, id="\\N",',
+        f"  {NODE_DEFAULT}];",
+        f'edge [fontname="{FONT}", fontsize={TEXT.drop}, arrowsize=0.7, {EDGE_DEFAULT}];',
     ]
 
 
-def _cluster(layout: Layout, page: Page, lane: int, texts: list[str]) -> str:
-    """A lane's border, with its title at the beginning of the flow, and the nodes inside it."""
-    extent = next(extent for lanes, extent in layout.pools if lane in lanes)
+def _border(layout: Layout, page: Page, lane: int, extent: Extent) -> list[str]:
+    """The beginning of a lane's cluster: its border, and its title at the beginning of the flow."""
     flow, shown = layout.along, layout.scene.view.lanes[lane]
     begin = int(layout.across.begin[layout.across.slots.of_lane[lane]])
     corners = [page.xy(flow.begin(extent), begin), page.xy(flow.finish(extent), begin + layout.across.lane.width)]
@@ -74,12 +79,8 @@ def _cluster(layout: Layout, page: Page, lane: int, texts: list[str]) -> str:
     title = clean(shown.title)
     aside = layout.across.lane.title if layout.scene.narrow else 8
     middle = left + aside + int(text_width(title, TEXT.lane)) // 2
-    return "\n".join(
-        [
-            f"subgraph cluster_gpu{shown.gpu} {{",
-            f'label={quoted(title)}; bb="{left},{low},{right},{high}"; lp="{middle},{high - 11}"; '
-            f'style=rounded; color="{CLUSTER_LINE}"; penwidth=1.5; fontname="{FONT}"; fontsize={TEXT.lane}; class=lane;',
-            *texts,
-            "}",
-        ]
-    )
+    return [
+        f"subgraph cluster_gpu{shown.gpu} {{",
+        f'label={quoted(title)}; lp="{middle},{high - 11}"; fontname="{FONT}"; fontsize={TEXT.lane};',
+        f'bb="{left},{low},{right},{high}"; style=rounded; color="{CLUSTER_LINE}"; penwidth=1.5; class=lane;',
+    ]

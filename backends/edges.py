@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..ir.deployment import EdgeKind
 from .lanes import Layout
 from .look import EDGES, TEXT
 from .metrics import text_width
@@ -20,10 +21,11 @@ def edge_statements(layout: Layout, page: Page, route: Route) -> list[str]:
     line = Template().fill(_of(marks[link.source].who.names, route.source)).add(" -> ")
     line.fill(_of(marks[link.target].who.names, route.target)).add(' [pos="e,')
     _points(line, page, [route.tip, *route.points])
-    line.add(f'", tensor={quoted(link.tensor)}, kind={link.kind}, {_STYLES[route.look]}')
+    line.add(f'", tensor={quoted(link.tensor)}, kind={link.kind}{_STYLES[route.look]}')
     move = marks[link.target].row.move
     if route.drop is not None and move is not None:
-        line.add(f', label={quoted(move.collective)}, lp="')
+        color = EDGES[route.look].color
+        line.add(f', label={quoted(move.collective)}, fontcolor="{color}", lp="')
         _points(line, page, [_beside(layout, route.drop, move.collective)])
         line.add('"')
     return line.add("];").lines(len(route.source))
@@ -50,8 +52,10 @@ def _beside(layout: Layout, drop: Point, text: str) -> tuple[Coordinate, Coordin
 
 def _style(look: str) -> str:
     edge = EDGES[look]
-    drawn = "" if edge.style == "solid" else f"style={edge.style}, "
-    return f'{drawn}color="{edge.color}", fontcolor="{edge.color}", penwidth={edge.width}, class={look}'
+    drawn = "" if edge.style == "solid" else f", style={edge.style}"
+    return f'{drawn}, color="{edge.color}", penwidth={edge.width}, class={look}'
 
 
-_STYLES = {look: _style(look) for look in EDGES}
+EDGE_DEFAULT = _style(EdgeKind.DATA).removeprefix(", ")
+"""How edges look that do not say otherwise."""
+_STYLES = {look: "" if look == EdgeKind.DATA else _style(look) for look in EDGES}

@@ -45,12 +45,9 @@ def place_lines(text: str, width: int) -> list[str]:
     return _wrap(f"GPU: {text}", width)
 
 
-def spread_lines(texts: tuple[str, ...], width: int) -> list[str]:
+def spread_lines(first: str, last: str, width: int) -> list[str]:
     """What only the place decides: `experts 4-7`; where a node stands for many, the first and the last."""
-    distinct = list(dict.fromkeys(text for text in texts if text))
-    if len(distinct) > 2:
-        distinct = [distinct[0], "…", distinct[-1]]
-    return _wrap(", ".join(distinct).replace(", …, ", " … "), width) if distinct else []
+    return _wrap(first if first == last else f"{first} … {last}", width)
 
 
 def sending(move: Move) -> str:
@@ -94,4 +91,6 @@ def _after_commas(text: str, width: int) -> list[str]:
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    if len(text) <= width:
+        return [text]
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..ir.deployment import EdgeKind
+from ..ir.deployment import Kind
+from .lanes import Layout
 from .look import EDGES, NODES, TEXT, EdgeLook, NodeLook
 from .metrics import text_width
 from .sizes import SLANT
@@ -14,10 +15,12 @@ _WIDE, _HIGH = 34, 14
 _GAP = 22
 
 
-def rows(width: int, order: bool) -> list[list[Look]]:
-    """The entries, row by row; order edges are explained only where there are some."""
-    nodes: list[Look] = [look for look in NODES.values() if look.legend]
-    edges: list[Look] = [look for kind, look in EDGES.items() if order or kind != EdgeKind.ORDER]
+def rows(layout: Layout, width: int) -> list[list[Look]]:
+    """The entries for what is drawn, row by row."""
+    kinds = {mark.row.kind for mark in layout.scene.marks.values()}
+    nodes: list[Look] = [look for kind, look in NODES.items() if look.legend and kind in kinds]
+    drawn = _edges(layout, Kind.COMM in kinds)
+    edges: list[Look] = [look for kind, look in EDGES.items() if kind in drawn]
     return [*_folded(nodes, width), *_folded(edges, width)]
 
 
@@ -29,6 +32,11 @@ def draw(ground: Ground, entries: list[list[Look]], left: int, top: int) -> None
             _swatch(ground, look, x, y)
             ground.text((x + _WIDE + 6, y - 3), look.legend, TEXT.note)
             x += _advance(look)
+
+
+def _edges(layout: Layout, comm: bool) -> set[str]:
+    found: set[str] = {link.kind for link in layout.scene.drawn.links}
+    return found | ({"residual"} if layout.tracks.residual else set()) | ({"comm"} if comm else set())
 
 
 def _folded(looks: list[Look], width: int) -> list[list[Look]]:

@@ -99,7 +99,7 @@ class Space:
 
 TEXT = Text()
 COLUMNS = Space(gap=34)
-WIDE_COLUMNS = Space(gap=34, wrap=54, wrap_comm=54)
+WIDE_COLUMNS = Space(gap=34, wrap=62, wrap_comm=62)
 ROWS = Space(gap=48, port=8, head=22, drop=74, wrap=80, wrap_comm=60, column=18, title=16)
 WIDE_LANES = 1
 NARROW_LANES = 4

@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..ir.deployment import Deployment, Kind, Row, View
-from .labels import head_lines, place_lines, spread_lines, tail_lines
 from .look import COLUMNS, NARROW_LANES, NODES, ROWS, WIDE_COLUMNS, WIDE_LANES, Space
-from .quoting import label_text
 from .sizes import node_size
 from .who import Who, who
+from .wording import Label, label_of
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A row with the places that a view draws: `labels` has one text per node, `size` is (width, height) of each."""
+    """A row with the places that a view draws, worded; `size` is (width, height) of each node."""
 
     row: Row
     who: Who
-    labels: list[str]
+    label: Label
     size: tuple[int, int]
 
     def __len__(self) -> int:
@@ -64,27 +63,9 @@ def _shown(view: View, row: Row) -> Row:
 
 
 def _mark(view: View, row: Row, space: Space) -> Mark:
-    width = space.wrap_comm if row.kind is Kind.COMM else space.wrap
     people = who(view, view.deployment.rows[row.index], row.places)
-    head, tail = head_lines(row, width), tail_lines(row, width)
-    middles = _middles(view, row, people, width)
-    longest = max(middles, key=lambda lines: (len(lines), max(map(len, lines))))
-    widest = max(middles, key=lambda lines: max(map(len, lines)))
-    size = node_size(row.kind, [*head, *longest, *(tail or [])])
-    size = tuple(map(max, size, node_size(row.kind, [*head, *widest, *tail])))
-    before = "".join(f"{label_text(line)}\\n" for line in head)
-    after = "".join(f"\\n{label_text(line)}" for line in tail)
-    texts = {lines: "\\n".join(map(label_text, lines)) for lines in set(middles)}
-    return Mark(row, people, [f"{before}{texts[lines]}{after}" for lines in middles], (size[0], size[1]))
-
-
-def _middles(view: View, row: Row, people: Who, width: int) -> list[tuple[str, ...]]:
-    """Per node the lines that only its place decides: which GPUs, which experts."""
-    if view.merged or not row.spread:
-        extra = spread_lines(row.spread, width)
-        return [(*place_lines(said, width), *extra) for said in people.said]
-    worded = {text: spread_lines((text,), width) for text in set(row.spread)}
-    return [(*place_lines(said, width), *worded[text]) for said, text in zip(people.said, row.spread, strict=True)]
+    label = label_of(row, people, space.wrap_comm if row.kind is Kind.COMM else space.wrap, view.merged)
+    return Mark(row, people, label, node_size(row.kind, label.lines))
 
 
 def _alike(marks: dict[int, Mark]) -> dict[int, Mark]:

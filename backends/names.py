@@ -13,7 +13,8 @@ RESERVED = {"con", "prn", "aux", "nul", "manifest.json"}
 def safe(text: str) -> str:
     """The text with every run of other characters than letters, digits and `.,=+_-` made one dash."""
     name = re.sub(r"[^A-Za-z0-9.,=+_-]+", "-", text).strip("-.")
-    name = re.sub(r"\.{2,}|-?\.-", "-", name)[:100]
+    name = re.sub(r"\.{2,}|-?\.-", "-", name)
+    name = re.sub(r"-{2,}", "-", name)[:100]
     return f"{name}-" if name.lower() in RESERVED else name or "unnamed"
 
 

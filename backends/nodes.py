@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ir.deployment import Row
+from ..ir.deployment import Kind, Row
 from .labels import brackets
 from .lanes import Layout
 from .look import NODES
@@ -19,8 +19,10 @@ def node_statements(layout: Layout, page: Page, mark: Mark) -> list[str]:
     """One statement per node of a mark."""
     spot, row = layout.spots[mark.row.index], mark.row
     x, y = page.xy(spot.along, spot.across)
-    line = Template().fill(mark.who.names).add(' [label="').fill(mark.labels).add('", pos="')
-    line.number(x).add(",").number(y).add(f'!", {_shape(mark)}, gpu="').fill(mark.who.gpu).add('"')
+    line = Template().fill(mark.who.names).add(f' [label="{mark.label.before}')
+    line.fill(mark.label.places).add(f'{mark.label.after}", pos="').number(x).add(",").number(y).add(
+        f'!", {_shape(mark)}, gpu="'
+    ).fill(mark.who.gpu).add('"')
     for name, values in mark.who.extra.items():
         line.add(f', {name}="').fill(values).add('"')
     return line.add(f", {_facts(row)}];").lines(len(mark))
@@ -31,10 +33,16 @@ def _shape(mark: Mark) -> str:
     wide, high = mark.size
     if look.shape == "parallelogram":
         wide /= GROWTH
-    return (
-        f'width={wide / _INCH:.3f}, height={high / _INCH:.3f}, shape={look.shape}, fillcolor="{look.fill}", '
-        f'color="{look.line}", class={mark.row.kind}'
-    )
+    return f"width={wide / _INCH:.3f}, height={high / _INCH:.3f}, shape={look.shape}{_STYLES[mark.row.kind]}"
+
+
+def _style(kind: Kind) -> str:
+    return f', fillcolor="{NODES[kind].fill}", color="{NODES[kind].line}", class={kind}'
+
+
+NODE_DEFAULT = _style(Kind.COMPUTE).removeprefix(", ")
+"""How nodes look that do not say otherwise."""
+_STYLES = {kind: "" if kind is Kind.COMPUTE else _style(kind) for kind in Kind}
 
 
 def _facts(row: Row) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
-from ..ir.deployment import EdgeKind, View
+from ..ir.deployment import View
 from . import legend
 from .bands import bands, repeats
 from .lanes import Layout
@@ -33,6 +34,12 @@ class Page:
     heading: list[str]
     entries: list[list[legend.Look]]
 
+    @overload
+    def xy(self, along: int, across: int) -> tuple[int, int]: ...
+
+    @overload
+    def xy(self, along: Coordinate, across: Coordinate) -> tuple[Coordinate, Coordinate]: ...
+
     def xy(self, along: Coordinate, across: Coordinate) -> tuple[Coordinate, Coordinate]:
         if self.narrow:
             return self.left + across, self.height - self.top - along
@@ -54,8 +61,7 @@ def page_of(layout: Layout) -> Page:
     left, right = _beside(layout)
     width = max(_NARROWEST, (across if narrow else flow) + left + right)
     heading = _heading(layout.scene.view, width - 2 * MARGIN)
-    order = any(link.kind is EdgeKind.ORDER for link in layout.scene.drawn.links)
-    entries = legend.rows(min(width, 1400) - 2 * MARGIN, order)
+    entries = legend.rows(layout, min(width, 1400) - 2 * MARGIN)
     top = MARGIN + TEXT.title + LINE * (len(heading) - 1) + 2 * _BETWEEN + legend.ROW * (len(entries) - 1)
     top += 0 if narrow else _ABOVE_ROWS
     height = top + (flow if narrow else across) + MARGIN

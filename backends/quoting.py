@@ -6,6 +6,7 @@ import re
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_SPECIAL = re.compile(r'["\\&\x00-\x1f\x7f]')
 _BACKSLASH = "∖"
 
 
@@ -26,7 +27,7 @@ def quoted(text: str) -> str:
 
 def label_text(text: str) -> str:
     r"""A line inside a quoted label, where `&lt;` would be read as an entity and `\N` as the node's name."""
-    return quoted(text)[1:-1].replace("&", "&amp;")
+    return quoted(text)[1:-1].replace("&", "&amp;") if _SPECIAL.search(text) else text
 
 
 def drawn_text(text: str) -> str:

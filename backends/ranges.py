@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 RUNS_IN_ATTRIBUTE = 1024
 GROUPS_IN_ATTRIBUTE = 256
-RUNS_IN_LABEL = 6
+RUNS_IN_LABEL = 8
 GROUPS_IN_LABEL = 4
 
 
@@ -18,7 +20,7 @@ def spans(ids: np.ndarray, most: int = RUNS_IN_ATTRIBUTE) -> str:
     """
     starts = np.concatenate([[0], np.flatnonzero(np.diff(ids) != 1) + 1, [len(ids)]])
     shown = starts[: most + 1]
-    text = ",".join(_run(int(ids[a]), int(ids[b - 1])) for a, b in zip(shown[:-1], shown[1:], strict=True))
+    text = ",".join(_run(int(ids[a]), int(ids[b - 1])) for a, b in pairwise(shown.tolist()))
     left = len(ids) - int(shown[-1])
     return f"{text},… {left} more" if left else text
 

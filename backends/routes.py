@@ -80,9 +80,7 @@ class Routes:
             pen.sway(self.flow.start[self._level(link.source) + 1], via)
             pen.forward(self.flow.end[self._level(link.target) - 1])
 
-    def _via(
-        self, at: int, source: Spot, target: Spot, first: np.ndarray, second: np.ndarray
-    ) -> np.ndarray | None:
+    def _via(self, at: int, source: Spot, target: Spot, first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
         track = self.layout.tracks.of.get(at)
         if track is None:
             return None
@@ -107,5 +105,3 @@ class Routes:
     @property
     def _corner(self) -> int:
         return self.scene.space.corner
-
-

@@ -28,14 +28,15 @@ def render(dot: str, to: Format = "svg", timeout: float = 300) -> bytes:
         raise Refused(Diagnostic("render", f"Graphviz took longer than {timeout:g} s", hint=hint)) from late
     if done.returncode or not done.stdout:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise Refused(Diagnostic("render", "Graphviz could not draw the graph", actual=said[-1] if said else "no output"))
+        actual = said[-1] if said else "no output"
+        raise Refused(Diagnostic("render", "Graphviz could not draw the graph", actual=actual))
     return done.stdout
 
 
 def _draw(dot: str, to: str) -> bytes:
     import pygraphviz
 
-    return pygraphviz.AGraph(string=dot).draw(format=to, prog="nop2")
+    return pygraphviz.AGraph(string=dot).draw(format=to, prog="nop2") or b""
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ def console() -> Console:
 
 
 def figures_table(title: str, entries: Iterable[tuple[str, str, dict[str, Any]]]) -> Table:
-    """Per deployment and class of GPUs: what one GPU holds, computes and sends. Entries: (strategy, status, figures)."""
+    """Per deployment and class of GPUs: what one GPU holds, computes, sends. Entries: (strategy, status, figures)."""
     table = Table(title=escape(title), title_justify="left")
-    for column in ("strategy", "GPUs", "stage", "params", "weights", "KV cache", "activations", "fits", "FLOPs", "sent"):
-        table.add_column(column, justify="left" if column in ("strategy", "GPUs", "stage") else "right")
+    for column in ("strategy", "GPUs", "stage"):
+        table.add_column(column)
+    for column in ("params", "weights", "KV cache", "activations", "fits", "FLOPs", "sent"):
+        table.add_column(column, justify="right")
     for strategy, status, figures in entries:
         for part in figures.get("classes", []):
             table.add_row(escape(strategy), *_cells(part))
@@ -47,7 +49,7 @@ def _cells(part: dict[str, Any]) -> list[str]:
 
 
 def collectives_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
-    """Per deployment: the collectives of one layer, and bytes that a GPU sends in each. Entries: (strategy, figures)."""
+    """Per deployment: the collectives of one layer, and bytes that a GPU sends. Entries: (strategy, figures)."""
     table = Table(title="communication", title_justify="left")
     for column in ("strategy", "layers", "collective", "axes", "after", "bytes sent per GPU"):
         table.add_column(column, justify="right" if column.startswith("bytes") else "left")

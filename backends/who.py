@@ -1,10 +1,10 @@
 """Which GPUs each drawn node of a row stands for: its name, its `gpu` attribute, what its label says.
 
-    computation   q_proj_7_gpu3        gpu=3       GPU: 3
-    merged        q_proj_7_gpu0        gpu=0-15    GPU: all GPUs (0-15)
-    collective    all_reduce_12_gpu0   gpu=0-7     GPU: GPUs 0-7           group=0-7
-    transfer      send_9_gpu3_to11     gpu=3,11    GPU: GPU 3 → GPU 11     from=3 to=11
-    host          input_0              gpu=host    GPU: host
+computation   q_proj_7_gpu3        gpu=3       GPU: 3
+merged        q_proj_7_gpu0        gpu=0-15    GPU: all GPUs (0-15)
+collective    all_reduce_12_gpu0   gpu=0-7     GPU: GPUs 0-7           group=0-7
+transfer      send_9_gpu3_to11     gpu=3,11    GPU: GPU 3 → GPU 11     from=3 to=11
+host          input_0              gpu=host    GPU: host
 """
 
 from __future__ import annotations

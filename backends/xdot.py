@@ -4,6 +4,8 @@ outputs/xdot. Strings carry their length in bytes; y runs upwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .look import FONT, INK
 from .metrics import BOLD, text_width
 from .quoting import drawn_text
@@ -20,7 +22,7 @@ class Ground:
     def __str__(self) -> str:
         return " ".join(self.parts)
 
-    def polygon(self, points: list[XY], fill: str, line: str = "", style: str = "") -> None:
+    def polygon(self, points: Sequence[XY], fill: str, line: str = "", style: str = "") -> None:
         self._style(style or "solid")
         self._do(f"c {_counted(line or fill)} C {_counted(fill)} P {_points(points)}")
 
@@ -31,7 +33,7 @@ class Ground:
         self._style("solid")
         self._do(f"c {_counted(line)} C {_counted(fill)} E {_points([middle, half]).split(' ', 1)[1]}")
 
-    def line(self, points: list[XY], color: str, style: str = "solid", width: str = "1") -> None:
+    def line(self, points: Sequence[XY], color: str, style: str = "solid", width: str = "1") -> None:
         self._style(style)
         self._do(f"S {_counted(f'setlinewidth({width})')} c {_counted(color)} L {_points(points)}")
         self._do(f"S {_counted('setlinewidth(1)')}")
@@ -54,7 +56,7 @@ def _counted(text: str) -> str:
     return f"{len(text.encode())} -{text}"
 
 
-def _points(points: list[XY]) -> str:
+def _points(points: Sequence[XY]) -> str:
     return f"{len(points)} " + " ".join(f"{_number(x)} {_number(y)}" for x, y in points)
 
 

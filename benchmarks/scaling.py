@@ -62,16 +62,16 @@ def product_of(strategy: str) -> int:
 
 
 def main() -> None:
-    print(f"{'series':<8}{'strategy':<18}{'layers':>6}{'GPUs':>10}{'nodes':>12}{'compile s':>11}{'write s':>9}{'MB peak':>9}"
-          f"{'MB written':>12}")  # fmt: skip
+    columns = ("series", "strategy", "layers", "GPUs", "nodes", "compile s", "write s", "MB peak", "MB written")
+    print("".join(f"{name:>15}" for name in columns))
     for series, strategy, layers in CASES:
         run = [sys.executable, __file__, strategy, str(layers)]
         done = subprocess.run(run, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"})
         if done.returncode:
             sys.exit(done.stderr)
         gpus, nodes, compiled, written, peak, size = json.loads(done.stdout.splitlines()[-1])
-        print(f"{series:<8}{strategy:<18}{layers:>6}{gpus:>10,}{nodes:>12,}{compiled:>11.2f}{written:>9.2f}{peak:>9.0f}"
-              f"{size:>12.1f}", flush=True)  # fmt: skip
+        cells = (series, strategy, layers, f"{gpus:,}", f"{nodes:,}", f"{compiled:.2f}", f"{written:.2f}", f"{peak:.0f}")
+        print("".join(f"{cell:>15}" for cell in (*cells, f"{size:.1f}")), flush=True)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ def _problems(text: ModelText, parsed: Parsed) -> Iterator[Diagnostic]:
     for key, needed in NEEDS.items():
         if getattr(text, key) and key in text.model_fields_set and not getattr(text, needed):
             yield Diagnostic("unknown-key", f"key {key} says nothing without {needed}", parsed.where(key))
-    for key, needing in (("top_k", text.experts), ("dense_ffn", text.dense_layers)):
-        if needing and not getattr(text, key):
+    for key, needing in (("top_k", True), ("dense_ffn", text.dense_layers)):
+        if text.experts and needing and not getattr(text, key):
             yield Diagnostic("missing-key", f"key {key} is missing", parsed.where())
 
 

@@ -60,12 +60,11 @@ def choose(text: str, mesh: str | None, inline: Mapping[str, object], base: Path
         chooser.components.append(Component(named))
         name = named.name
     else:
-        entries = chooser.mesh(text)
+        entries = chooser.product(text)
         chooser.multiply(entries)
         name = _written(entries)
     if mesh:
-        entries = chooser.mesh(mesh)
-        chooser.multiply(entries, override=True)
+        chooser.multiply(chooser.mesh(mesh), override=True)
         name = _product_name(chooser.components)
     chooser.check_owners()
     return Choice(name, chooser.components)
@@ -89,18 +88,22 @@ class _Chooser:
             return parse_strategy(read_yaml(path), path.stem)
         return None
 
-    def mesh(self, text: str) -> Mesh:
-        """Keys and sizes. A text that has the form of a name is an unknown strategy rather than a bad mesh."""
-        known = [*self.inline, *builtin_names()]
+    def product(self, text: str) -> Mesh:
+        """The mesh that names a strategy. A text without the form of one is an unknown strategy, not a bad mesh."""
         try:
-            entries = parse_mesh(text, known)
+            return self.mesh(text)
         except Refused:
             if "=" in text or "," in text:
                 raise
             raise Refused(self._unknown(text)) from None
+
+    def mesh(self, text: str) -> Mesh:
+        """Keys and sizes. Refused where a key is no strategy and no axis."""
+        known = [*self.inline, *builtin_names()]
+        entries = parse_mesh(text, known)
         unknown = [key for key, _ in entries if key not in known and self._owner(key) is None]
         if unknown:
-            raise Refused(*(self._unknown(text if len(entries) == 1 else key) for key in unknown))
+            raise Refused(*map(self._unknown, unknown))
         return entries
 
     def multiply(self, entries: Mesh, override: bool = False) -> None:

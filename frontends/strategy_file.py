@@ -60,7 +60,7 @@ def _parts(value: Any) -> int | None:
 
 
 def _names(value: Any, what: str) -> tuple[str, ...]:
-    names = value if isinstance(value, list) and value else [value]
+    names: list[Any] = value if isinstance(value, list) and value else [value]
     if all(isinstance(name, str) and name for name in names):
         return tuple(names)
     raise ValueError(what)

@@ -8,7 +8,7 @@ from .config_keys import ConfigKeys
 def window_of(keys: ConfigKeys) -> int | None:
     """The window of all layers, or None. A window that only some layers have is refused as unsupported.
 
-    >>> # Qwen3: {"use_sliding_window": true, "sliding_window": 4096, "max_window_layers": 0} → 4096
+    Qwen3 with use_sliding_window, sliding_window = 4096 and max_window_layers = 0 → 4096; with 20 of 36 → refused.
     """
     rule = keys.architecture.window
     if rule == "never" or (rule != "always" and not keys.get("use_sliding_window")):

@@ -195,8 +195,8 @@ def _shared(left: np.ndarray, right: np.ndarray, gpus: int) -> tuple[np.ndarray,
     first = np.repeat(np.arange(len(left)), left.shape[1])
     second = holder[left.ravel()]
     kept = second >= 0
-    pairs = np.unique(np.stack([first[kept], second[kept]]), axis=1)
-    return pairs[0], pairs[1]
+    keys = np.unique(first[kept] * len(right) + second[kept])
+    return keys // len(right), keys % len(right)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _term(tokens: list[re.Match[str]]) -> tuple[Size, list[re.Match[str]]]:
     result, rest = _factor(tokens)
     while rest and rest[0]["mark"] in ("*", "/"):
         factor, after = _factor(rest[1:])
-        result = result * factor if rest[0]["mark"] == "*" else result / factor
+        result = result * factor if rest[0]["mark"] == "*" else result / _nonzero(factor)
         rest = after
     return result, rest
 
@@ -137,7 +137,13 @@ def _factor(tokens: list[re.Match[str]]) -> tuple[Size, list[re.Match[str]]]:
 def _ceildiv(tokens: list[re.Match[str]]) -> tuple[Size, list[re.Match[str]]]:
     over, rest = _sum(_expect(tokens, "("))
     by, rest = _sum(_expect(rest, ","))
-    return ceildiv(over, by), _expect(rest, ")")  # type: ignore[return-value]
+    return ceildiv(over, _nonzero(by)), _expect(rest, ")")  # type: ignore[return-value]
+
+
+def _nonzero(size: Size) -> Size:
+    if size.is_zero:
+        raise ValueError("not a size: it divides by zero")
+    return size
 
 
 def _expect(tokens: list[re.Match[str]], mark: str) -> list[re.Match[str]]:
@@ -146,10 +152,13 @@ def _expect(tokens: list[re.Match[str]], mark: str) -> list[re.Match[str]]:
     return tokens[1:]
 
 
+_POWER = re.compile(r"(\w+)\*\*(\d+)")
+
+
 @lru_cache(maxsize=4096)
 def text(size: Size) -> str:
-    """A size as `parse` reads it."""
-    return str(size).replace("**", "^") if not size.is_Integer else str(int(size))
+    """A size as `parse` reads it: powers are written as products."""
+    return _POWER.sub(lambda power: "*".join([power[1]] * int(power[2])), str(size))
 
 
 @dataclass(frozen=True)

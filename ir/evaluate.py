@@ -122,6 +122,7 @@ class _Machine:
     inputs: Mapping[str, np.ndarray]
     weights: Weights
     values: dict[SSAValue, Pieces] = field(default_factory=dict)
+    layouts: dict[Tensor, dict[int, tuple[np.ndarray, ...]]] = field(default_factory=dict)
     layer: int | None = None
     """The first layer of this round of a repeat; outside of any None."""
 
@@ -165,14 +166,16 @@ class _Machine:
     def _compute(self, op: Operator) -> Pieces:
         """Every GPU applies the operator to its own pieces, told which part of the joint space they are."""
         total = {name: self._extent(size) for name, size in op.joint().items()}
-        out, operands = tensor_of(op.out), [self.values[value] for value in op.operands]
+        names = [tuple(op.operand_names(i).values()) for i in range(len(op.operands))]
+        merged, out = op.derived().get(MERGED_TOKENS.name), tensor_of(op.out).names
         made = {}
-        for gpu, own in self._layout(out).items():
-            pieces = [operand[gpu] for operand in operands]
-            held = _joint_indices(op, pieces, total)
-            held = dict(zip(out.names, own, strict=True)) | held
-            data = [_aligned(p, [held[n] for n in op.operand_names(i).values()]).data for i, p in enumerate(pieces)]
-            made[gpu] = Piece(op.compute(data, Indices(held, total)), tuple(held[name] for name in out.names))
+        for gpu, own in self._layout(tensor_of(op.out)).items():
+            pieces = [self.values[value][gpu] for value in op.operands]
+            held = dict(zip(out, own, strict=True)) | _held(names, pieces)
+            if merged:  # in the order of the tokens that they are made of
+                held[merged.name] = follow(merged, held, total)
+            data = [_aligned(p, [held[n] for n in joint]).data for p, joint in zip(pieces, names, strict=True)]
+            made[gpu] = Piece(op.compute(data, Indices(held, total)), tuple(held[name] for name in out))
         return made
 
     def _in_groups(self, op: Collective | SliceOp) -> Pieces:
@@ -213,11 +216,14 @@ class _Machine:
 
     def _layout(self, tensor: Tensor) -> dict[int, tuple[np.ndarray, ...]]:
         """Per GPU of the tensor's pool the positions along every dimension that its layout gives it."""
+        if tensor in self.layouts:
+            return self.layouts[tensor]
         along = []
         for dim, size in zip(tensor.dims, self._shape(tensor), strict=True):
             parts = np.array_split(np.arange(size), self.mesh.size(dim.cuts))
             along.append([parts[rank] for rank in self._ranks(tensor.pool, dim.cuts)])
-        return {gpu: tuple(part[i] for part in along) for i, gpu in enumerate(self._gpus(tensor.pool))}
+        made = {gpu: tuple(part[i] for part in along) for i, gpu in enumerate(self._gpus(tensor.pool))}
+        return self.layouts.setdefault(tensor, made)
 
     def _gpus(self, pool: str) -> list[int]:
         return [HOST_ID] if pool == HOST else self.mesh.ids(pool).ravel().tolist()
@@ -238,19 +244,21 @@ class _Machine:
         names = tensor_of(op.out).names
         for gpu, positions in self._layout(tensor_of(op.out)).items():
             for name, held, own in zip(names, pieces[gpu].held, positions, strict=True):
-                if name not in ROWS and not np.array_equal(held, own):
+                if name not in ROWS and not _equal(held, own):
                     raise Misplaced(f"{op.path.data}: GPU {gpu} holds {name} {held}, its layout says {own}")
         return pieces
 
 
-def _joint_indices(op: Operator, pieces: Sequence[Piece], total: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """What the operands tell of the joint space; merged tokens are in the order of the tokens they are made of."""
+def _held(names: Sequence[tuple[str, ...]], pieces: Sequence[Piece]) -> dict[str, np.ndarray]:
+    """What the pieces of all operands tell of the joint space; where two tell of one name, the first."""
     held: dict[str, np.ndarray] = {}
-    for index, piece in enumerate(pieces):
-        for name, indices in zip(op.operand_names(index).values(), piece.held, strict=True):
-            held.setdefault(name, indices)
-    merged = op.derived().get(MERGED_TOKENS.name)
-    return held | {merged.name: follow(merged, held, total)} if merged else held
+    for joint, piece in zip(names, pieces, strict=True):
+        held = dict(zip(joint, piece.held, strict=True)) | held
+    return held
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a is b or np.array_equal(a, b)
 
 
 def _exchanged(op: Collective | SliceOp, names: Sequence[str], group: list[Piece]) -> list[Piece]:
@@ -293,7 +301,7 @@ def _aligned(piece: Piece, wanted: Sequence[np.ndarray]) -> Piece:
     """The piece with its rows in the order wanted. Misplaced where it holds other rows."""
     data = piece.data
     for axis, (have, want) in enumerate(zip(piece.held, wanted, strict=True)):
-        if np.array_equal(have, want):
+        if _equal(have, want):
             continue
         order = np.argsort(have)
         if not np.array_equal(have[order], np.sort(want)):

@@ -61,3 +61,7 @@ class Plan:
 
     def size(self, axis: str) -> int:
         return next(a.size for a in self.axes if a.name == axis)
+
+    def rules_of(self, axis: str) -> list[Rule]:
+        """The rules of an axis, or of the axis that a sub-axis (`tp.0`) is part of."""
+        return [rule for rule in self.rules if rule.axis == axis.split(".")[0]]

@@ -99,8 +99,11 @@ def _parse_factor(parser: AttrParser) -> dims.Size:
     name = parser.parse_identifier()
     if name != "ceildiv":
         return dims.symbol(name)
-    over, by = parser.parse_comma_separated_list(parser.Delimiter.PAREN, lambda: _parse_size(parser))
-    return dims.ceildiv(over, by)  # type: ignore[return-value]
+    at = parser.pos
+    arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, lambda: _parse_size(parser))
+    if len(arguments) != 2 or arguments[1].is_zero:
+        parser.raise_error("expected ceildiv(size, positive size)", at)
+    return dims.ceildiv(*arguments)  # type: ignore[return-value]
 
 
 def _axis(parser: AttrParser) -> str:

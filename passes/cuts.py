@@ -59,6 +59,15 @@ class Cuts:
     def ordered(self, axes: set[str]) -> tuple[str, ...]:
         return tuple(axis for axis in self.mesh.inner if axis in axes)
 
+    def check_order(self, have: Tensor, need: Tensor, place: Place) -> None:
+        """Refuse to slice a merged dimension by an axis that cuts an inner factor: those rows do not lie together."""
+        for dim in need.dims:
+            inner = RELATIONS[dim.name].sources[1:] if dim.name in RELATIONS else ()
+            for axis in dim.cuts:
+                rule = self.rules.rule(axis, place.path, place.layer)
+                if axis not in have.axes and rule and set(rule.cuts) & set(inner):
+                    self._scattered(axis, rule, dim.name, place)
+
     def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:
         """Cut names that are free: by a rule that names them, or that names all a relation derives them from."""
         cuts: Joint = dict.fromkeys(space, ())
@@ -127,6 +136,20 @@ class Cuts:
                 expected="one dimension per axis and operator",
                 actual=f"rule at {', '.join(rule.at)}: {axis} cuts {', '.join(rule.cuts)}",
                 hint=f"add a rule for {place.path} that cuts one of them, or lifts the axis with ~",
+            ),
+        )
+
+    def _scattered(self, axis: str, rule: Rule, name: str, place: Place) -> None:
+        inner = ", ".join(n for n in rule.cuts if n in RELATIONS[name].sources[1:])
+        self.problems.setdefault(
+            ("order", axis, name),
+            Diagnostic(
+                "rule",
+                f"axis {axis} cuts {inner} here, but {name} arrives whole: rows of one part do not lie together",
+                f"{rule.where} at {place.path}".strip(),
+                expected=f"{name} cut by {axis} since it was made",
+                actual=f"{name} whole",
+                hint=f"let {axis} cut {inner} at the dispatch and the experts too",
             ),
         )
 

@@ -20,7 +20,7 @@ def fold(deployment: Deployment) -> tuple[Deployment, int]:
     """One part and how many it stands for; the whole and 1 where parts differ."""
     distinct = {id(row.places): row.places for row in deployment.rows if row.places.size}
     label = _parts(deployment.gpus, list(distinct.values()))
-    names, first, part, sizes = np.unique(label, return_index=True, return_inverse=True, return_counts=True)
+    names, part, sizes = np.unique(label, return_inverse=True, return_counts=True)
     if len(names) < 2 or len(set(sizes.tolist())) > 1:
         return deployment, 1
     local = _local_numbers(part.reshape(-1), int(sizes[0]))

@@ -55,7 +55,7 @@ class Rules:
 
     @cached_property
     def _of(self) -> dict[str, list[Rule]]:
-        return {axis: [r for r in self.plan.rules if r.axis == axis.split(".")[0]] for axis in self.axes}
+        return {axis: self.plan.rules_of(axis) for axis in self.axes}
 
     def rule(self, axis: str, path: str, layer: int | None) -> Rule | None:
         """The last rule of an axis that addresses this place."""

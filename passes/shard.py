@@ -29,6 +29,7 @@ from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from ..ir.plan import Plan
 from .cuts import Cuts, Place
 
 
@@ -52,8 +53,23 @@ class ShardPass(ModulePass):
             if not sharder.refused.keys() - paid.keys():
                 break
             paid = paid | {value: sharder.needs[value] for value in sharder.refused}
+        if idle := [axis for axis in mesh.inner if axis not in cuts.used and mesh.size((axis,)) > 1]:
+            raise Refused(*(_idle(axis, mesh, plan) for axis in idle))
         _replace(op, body)
         annotate(op, sizes=_routed(op, mesh))
+
+
+def _idle(axis: str, mesh: Mesh, plan: Plan) -> Diagnostic:
+    size = mesh.size((axis,))
+    return Diagnostic(
+        "OUT6",
+        f"axis {axis} ({size} GPUs) cuts nothing of this model: {size - 1} of {size} GPUs would repeat the work of one",
+        plan.where or plan.name,
+        expected="every axis cuts a dimension of some operator",
+        actual=f"rules of {axis}: "
+        + "; ".join(f"{', '.join(r.cuts)} at {', '.join(r.at)}" for r in plan.rules_of(axis)),
+        hint=f"use --mesh {axis}=1, or a rule that cuts a dimension the model has",
+    )
 
 
 def _replace(module: ModuleOp, body: list[Operation]) -> None:
@@ -122,7 +138,8 @@ class _Sharder:
         self.out.append(made)
 
     def _operator(self, op: Operator) -> None:
-        cuts = self.cuts.of(op, Place(op.path.data, layer_of(op, self.repeat)))
+        place = Place(op.path.data, layer_of(op, self.repeat))
+        cuts = self.cuts.of(op, place)
         pool = tensor_of(op.out).pool
         needs = [_share(tensor_of(v), op.operand_names(i), cuts, pool) for i, v in enumerate(op.operands)]
         debts = self._debts(op, {axis for axes in cuts.values() for axis in axes})
@@ -130,6 +147,9 @@ class _Sharder:
         out = _share(tensor_of(op.out), {}, cuts, pool)
         out = replace(out, owes=self.cuts.ordered(owed.union(*debts.values())))
         needs = [replace(need, owes=debts.get(i, ())) for i, need in enumerate(needs)]
+        for value, need in zip(op.operands, needs, strict=True):
+            if value in self.env:
+                self.cuts.check_order(tensor_of(self.env[value]), need, place)
         self._emit(op, [self._operand(v, need) for v, need in zip(op.operands, needs, strict=True)], out)
 
     def _debts(self, op: Operator, used: set[str]) -> dict[int, tuple[str, ...]]:

@@ -81,7 +81,6 @@ def plan(rules: tuple[Rule, ...], layers: str | tuple[int, ...] = "", **axes: in
 
 PLANS = {
     "one gpu": plan((), tp=1),
-    "idle copies": plan((), tp=2),
     "tp2": plan(TP, tp=2),
     "tp4, more than kv heads": plan(TP, tp=4),
     "tp without vocab": plan((rule("*", "tp", "heads", "ffn"),), tp=2),
@@ -120,6 +119,8 @@ LISTED = {"dense": (2, 1), "moe": (2, 1), "pattern": (3, 1), "hidden": (2, 1)}
 def cases() -> Iterator[object]:
     for model in MODELS:
         for name, made in PLANS.items():
+            if (model, name) == ("dense", "ep replicated"):
+                continue
             listed = name == "pp listed"
             yield pytest.param(model, plan((), LISTED[model], pp=2) if listed else made, id=f"{model}-{name}")
     yield pytest.param("dense", plan(TP, "even", pp=3, tp=2), id="dense-pp even")
@@ -150,6 +151,12 @@ def undivided(model: str) -> tuple[ModuleOp, dict[SSAValue, Pieces]]:
     return module, run(module, inputs(model), WEIGHTS, SIZES)
 
 
+@cache
+def deployed(model: str, strategy: Plan) -> tuple[ModuleOp, dict[SSAValue, Pieces]]:
+    module = lower(model, strategy)
+    return module, run(module, inputs(model), WEIGHTS)
+
+
 def result(module: ModuleOp, values: dict[SSAValue, Pieces]) -> np.ndarray:
     (whole,) = values[next(op for op in module.ops if isinstance(op, OutputOp)).out].values()
     return whole.data
@@ -173,8 +180,7 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
 @pytest.mark.parametrize(("model", "strategy"), [*cases()])
 def test_a_deployment_computes_the_model(model: str, strategy: Plan) -> None:
     whole = result(*undivided(model))
-    module = lower(model, strategy)
-    values = run(module, inputs(model), WEIGHTS)
+    module, values = deployed(model, strategy)
     assert close(result(module, values), whole)
 
     gathered = next(op for op in module.ops if isinstance(op, GatherOp)).operands[0]
@@ -186,9 +192,8 @@ def test_a_deployment_computes_the_model(model: str, strategy: Plan) -> None:
 @pytest.mark.parametrize(("model", "strategy"), [*cases()])
 def test_every_paid_value_on_every_gpu_is_the_undivided_one(model: str, strategy: Plan) -> None:
     logical, expected = undivided(model)
-    module = lower(model, strategy)
-    values, compared = run(module, inputs(model), WEIGHTS), 0
-    reference = last_rounds(logical)
+    module, values = deployed(model, strategy)
+    reference, compared = last_rounds(logical), 0
     for key, op in last_rounds(module).items():
         tensor = tensor_of(op.out)
         if key not in reference or tensor.owes or tensor.dtype in ("route", "i32"):
@@ -209,8 +214,7 @@ def test_every_stage_of_lowering_computes_the_model(name: str, passes: int) -> N
 
 def test_a_deployment_holds_only_its_slices() -> None:
     """Weights of TP are halves; sums of halves differ in their last bits from the model's, so this is no copy of it."""
-    module = lower("dense", PLANS["tp2"])
-    values = run(module, inputs("dense"), WEIGHTS)
+    module, values = deployed("dense", PLANS["tp2"])
     for op in module.walk():
         if isinstance(op, WeightOp) and op.path.data == "layers.ffn.up_proj.weight":
             assert [p.data.shape for p in values[op.out].values()] == [(8, 6), (8, 6)]
@@ -234,8 +238,7 @@ def test_layers_have_weights_of_their_own_and_a_tied_head_has_the_embedding() ->
 def test_experts_are_told_how_many_rows_each_part_of_the_tokens_sends() -> None:
     logical, expected = undivided("moe")
     (whole,) = expected[next(op for op in logical.walk() if isinstance(op, CountOp)).out].values()
-    module = lower("moe", PLANS["tokens and experts over both"])
-    values = run(module, inputs("moe"), WEIGHTS)
+    module, values = deployed("moe", PLANS["tokens and experts over both"])
     told = next(op for op in module.walk() if isinstance(op, GroupedProjectOp)).operands[2]
     for piece in values[told].values():
         assert piece.data.shape == (4, 1)
@@ -387,3 +390,15 @@ def test_a_random_plan_is_refused_or_right(model: str, strategy: Plan) -> None:
         return
     event("lowered")
     assert close(evaluate(module, inputs(model), WEIGHTS), result(*undivided(model)))
+
+
+def test_tokens_cut_otherwise_at_dispatch_than_at_combine_are_refused() -> None:
+    with pytest.raises(Refused):
+        evaluate(lower("moe", plan((*CP, rule("*.dispatch", "cp")), cp=2)), inputs("moe"), WEIGHTS)
+
+
+@pytest.mark.parametrize(("model", "rules"), [("dense", EP_REPLICATED), ("moe", ())])
+def test_an_axis_that_cuts_nothing_is_refused(model: str, rules: tuple) -> None:
+    with pytest.raises(Refused) as refusal:
+        lower(model, plan(rules, ep=4))
+    assert [d.code for d in refusal.value.diagnostics] == ["OUT6"]

@@ -19,8 +19,8 @@ KEY = json.loads((DATA / "large_ep.key.json").read_text())
 NAMES = {
     "norm_attn": "attention_norm", "residual_add_1": "attention_residual", "residual_add_2": "ffn_residual",
     "norm_ffn": "ffn_norm", "topk_select": "top_k", "permute_split_by_destination": "dispatch", "expert_up": "up_proj",
-    "expert_gelu": "activation", "expert_act": "activation", "expert_down": "down_proj", "combine_weighted_sum": "combine",
-    "unpermute_weighted_sum": "combine",
+    "expert_gelu": "activation", "expert_act": "activation", "expert_down": "down_proj",
+    "combine_weighted_sum": "combine", "unpermute_weighted_sum": "combine",
 }  # fmt: skip
 CORE = ("scores", "scale", "mask", "softmax", "context")
 COLLECTIVES = {

@@ -1,5 +1,8 @@
 """What is right passes: every plan on every model, at every stage, with sizes bound and free."""
 
+import doctest
+from importlib import import_module
+
 import pytest
 from dagc.frontends.build import build
 from dagc.ir.dialect import parse_module
@@ -51,3 +54,11 @@ def test_every_stage_is_proven_and_named(name: str) -> None:
 
 def test_the_verdict_survives_the_text() -> None:
     assert verify_module(parse_module(text_of(lowered("ep_tp", MIXED))), logical(MIXED)).holds
+
+
+@pytest.mark.parametrize("name", ["connected", "coverage", "dimensions", "findings", "rows"])
+def test_examples_in_docstrings_are_true(name: str) -> None:
+    module = import_module(f"dagc.passes.verify.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed

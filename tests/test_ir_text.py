@@ -1,0 +1,29 @@
+"""Modules as text: what is wrong in it is a diagnostic with its line, what is right round-trips."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagc.diagnostics import Refused
+from dagc.frontends.build import build
+from dagc.frontends.catalogue import find_model
+from dagc.ir.dialect import parse_module
+from dagc.pipeline import text_of
+
+
+@pytest.mark.parametrize("model", ["mixtral-8x7b", "llama-3.1-8b", "qwen1.5-moe-a2.7b", "moe-16x16"])
+def test_a_module_round_trips_with_its_locations(model: str) -> None:
+    text = text_of(build(find_model(model)))
+    assert "loc(" in text
+    assert text_of(parse_module(text)) == text
+
+
+@pytest.mark.parametrize(
+    "dims", ["[k = ceildiv(B, 0)]", "[k = ceildiv(B)]", "[k]", "[k = 4 /]", "[k = __import__(4)]", "[k = 4], complex"]
+)
+def test_a_wrong_type_names_its_line(dims: str) -> None:
+    text = f'builtin.module {{\n  %w = dag.weight() at "w" : -> !dag.tensor<{dims}, bf16>\n}}'
+    with pytest.raises(Refused) as refusal:
+        parse_module(text, "m.mlir")
+    (found,) = refusal.value.diagnostics
+    assert (found.code, found.where) == ("syntax", "m.mlir:2")
