@@ -31,9 +31,7 @@ CODES: dict[str, Code] = {
     "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
-    "render": Code(
-        "Graphviz could not draw a picture, or took too long.", "Draw a smaller view."
-    ),
+    "render": Code("Graphviz could not draw a picture, or took too long.", "Draw a smaller view."),
     # plans
     "mesh": Code(
         "The mesh does not multiply to the GPUs, or leaves no or several axes open.",

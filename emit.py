@@ -91,7 +91,9 @@ KEYS = (*(f"{view}{'_' * bool(view)}{kind}" for view in VIEWS for kind in ("dot"
 
 def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None], options: Options) -> None:
     """DOT of every view, then their pictures side by side."""
-    texts = {name: (view, dot_text(view)) for name, view in _views(graph, options)}
+    shown = dict(_views(graph, options))
+    dots = {key: dot_text(view) for key, view in {id(view): view for view in shown.values()}.items()}
+    texts = {name: (view, dots[id(view)]) for name, view in shown.items()}
     for name, (_, dot) in texts.items():
         put("_".join(filter(None, (name, "dot"))), ".".join(filter(None, (name, "dot"))), dot)
     drawn = {n: dot for n, (view, dot) in texts.items() if options.svg and _drawable(graph, view, options)}
@@ -102,9 +104,9 @@ def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None]
 
 
 def _views(graph: Deployment, options: Options) -> Iterator[tuple[str, View]]:
-    whole = graph.nodes <= DOT_NODES or options.full
-    yield "", views.gpus(graph) if whole else views.spmd(graph)
-    yield "spmd", views.spmd(graph)
+    whole, spmd = graph.nodes <= DOT_NODES or options.full, views.spmd(graph)
+    yield "", views.gpus(graph) if whole else spmd
+    yield "spmd", spmd
     if graph.gpus > FEW_GPUS:
         yield "representative", views.representative(graph)
 

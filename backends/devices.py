@@ -70,12 +70,11 @@ class _Pool:
         return ((i, np.array([i])) for i in range(len(self.ids)))
 
     def _classes(self) -> Iterator[tuple[int, np.ndarray]]:
-        """GPUs that hold the same part of everything."""
-        held = np.stack(list(self.parts.values()), axis=1)
-        _, first, which = np.unique(held, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(which.reshape(-1), kind="stable")
-        bounds = np.searchsorted(which.reshape(-1)[order], np.arange(len(first) + 1))
-        return ((int(first[i]), order[bounds[i] : bounds[i + 1]]) for i in range(len(first)))
+        """GPUs that hold the same part of everything: those with one coordinate along the axes that cut weights."""
+        axes = tuple(axis for axis in self.mesh.inner if any(axis in cuts for cuts in self.parts))
+        which = self.mesh.coordinate(self.pool, axes)
+        order = np.argsort(which, kind="stable")
+        return ((int(members[0]), members) for members in np.split(order, self.mesh.size(axes)))
 
     def _slices(self, dims: tuple[Dim, ...], position: int) -> dict[str, list[int]]:
         return {dim.name: self._range(dim, position) for dim in dims}

@@ -7,7 +7,7 @@ from .lanes import Layout
 from .look import EDGES, NODES, TEXT, EdgeLook, NodeLook
 from .metrics import text_width
 from .sizes import SLANT
-from .xdot import Ground
+from .xdot import Canvas
 
 Look = NodeLook | EdgeLook
 ROW = 22
@@ -24,13 +24,13 @@ def rows(layout: Layout, width: int) -> list[list[Look]]:
     return [*_folded(nodes, width), *_folded(edges, width)]
 
 
-def draw(ground: Ground, entries: list[list[Look]], left: int, top: int) -> None:
+def draw(canvas: Canvas, entries: list[list[Look]], left: int, top: int) -> None:
     """`left` and `top` of the first row's middle line, y upwards."""
     for number, row in enumerate(entries):
         x, y = left, top - number * ROW
         for look in row:
-            _swatch(ground, look, x, y)
-            ground.text((x + _WIDE + 6, y - 3), look.legend, TEXT.note)
+            _swatch(canvas, look, x, y)
+            canvas.text((x + _WIDE + 6, y - 3), look.legend, TEXT.note)
             x += _advance(look)
 
 
@@ -52,15 +52,15 @@ def _advance(look: Look) -> int:
     return _WIDE + 6 + int(text_width(look.legend, TEXT.note)) + _GAP
 
 
-def _swatch(ground: Ground, look: Look, x: int, y: int) -> None:
+def _swatch(canvas: Canvas, look: Look, x: int, y: int) -> None:
     if isinstance(look, EdgeLook):
         end = x + _WIDE
-        ground.line([(x, y), (end - 6, y)], look.color, look.style, look.width)
-        ground.polygon([(end - 7, y - 3), (end, y), (end - 7, y + 3)], look.color, look.color)
+        canvas.line([(x, y), (end - 6, y)], look.color, look.style, look.width)
+        canvas.polygon([(end - 7, y - 3), (end, y), (end - 7, y + 3)], look.color, look.color)
     elif look.shape == "ellipse":
-        ground.ellipse((x + _WIDE / 2, y), (_WIDE / 2, _HIGH / 2), look.fill, look.line)
+        canvas.ellipse((x + _WIDE / 2, y), (_WIDE / 2, _HIGH / 2), look.fill, look.line)
     else:
         slant = SLANT * _WIDE if look.shape == "parallelogram" else 0
         low, high = y - _HIGH / 2, y + _HIGH / 2
         corners = [(x, low), (x + _WIDE - slant, low), (x + _WIDE, high), (x + slant, high)]
-        ground.polygon(corners, look.fill, look.line)
+        canvas.polygon(corners, look.fill, look.line)

@@ -22,7 +22,7 @@ def text_width(text: str, size: float) -> float:
     """Width in points of one line of text.
 
     >>> round(text_width("[heads=4]", 10), 1)
-    52.6
+    52.7
     """
     return sum(_advance(ord(char)) for char in text) * size / 1000
 

@@ -76,4 +76,4 @@ def _moved(row: Row) -> dict[str, str]:
 
 def _repeated(row: Row) -> dict[str, str]:
     repeat = row.repeat
-    return {"repeat": str(repeat.count), "repeat_id": repeat.id, "layers": repeat.layers} if repeat else {}
+    return {"repeat": str(repeat.count), "repeat_id": repeat.id, "repeat_layers": repeat.layers} if repeat else {}

@@ -7,6 +7,7 @@ To and from buses they go straight to the bus and along it. An edge arrives alon
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class Routes:
         self.links = [k for k in self.scene.drawn.links if k.source in layout.spots and k.target in layout.spots]
         self.ports: Ports = ports(layout, self.links)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Route]:
         for at, link in enumerate(self.links):
             first, second = self._pairs(link)
             if len(first):
@@ -55,24 +56,26 @@ class Routes:
     def _route(self, at: int, link: Link, first: np.ndarray, second: np.ndarray) -> Route:
         source, target = self.layout.spots[link.source], self.layout.spots[link.target]
         via = self._via(at, source, target, first, second)
-        leaves = source.across[first] + self.ports.leaves[at]
         enters = target.across[second] + self.ports.enters[at]
-        pen = Pen(source.along + self._border(link.source, self.ports.leaves[at], False), leaves, self._corner)
-        tip = target.along - self._border(link.target, self.ports.enters[at], True)
+        pen = self._begin(at, link, first)
         if source.hands_out is not None and not (via is None and target.on_bus):
             pen.run(source.hands_out[first], enters if via is None else via)
         pen.forward(self.flow.end[self._level(link.source)])
         self._pass(pen, link, via)
-        drop = None
-        if target.collects is None:
-            pen.sway(self.flow.start[self._level(link.target)], enters)
-        else:
-            pen.forward(self.flow.start[self._level(link.target)])
-            drop = (self.flow.start[self._level(link.target)], pen.at[1])
+        start = self.flow.start[self._level(link.target)]
+        pen.sway(start, pen.at[1] if target.on_bus else enters)
+        drop = pen.at if target.on_bus and self.scene.marks[link.target].row.kind is Kind.COMM else None
+        if target.collects is not None:
             pen.run(target.collects[second], enters)
+        tip = target.along - self._border(link.target, self.ports.enters[at], True)
         pen.forward(tip - self.scene.space.arrow)
-        named = drop if self.scene.marks[link.target].row.kind is Kind.COMM else None
-        return Route(link, first, second, pen.points, (tip, enters), self._look(at, link), named)
+        return Route(link, first, second, pen.points, (tip, enters), self._look(at, link), drop)
+
+    def _begin(self, at: int, link: Link, first: np.ndarray) -> Pen:
+        """A pen at the port where the edge leaves its source."""
+        source, offset = self.layout.spots[link.source], self.ports.leaves[at]
+        along = source.along + self._border(link.source, offset, False)
+        return Pen(along, source.across[first] + offset, self.scene.space.corner)
 
     def _pass(self, pen: Pen, link: Link, via: np.ndarray | None) -> None:
         """Past the levels between the two ends, on the edge's track."""
@@ -101,7 +104,3 @@ class Routes:
 
     def _level(self, index: int) -> int:
         return self.layout.level[index]
-
-    @property
-    def _corner(self) -> int:
-        return self.scene.space.corner

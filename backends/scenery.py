@@ -11,7 +11,7 @@ from .lanes import Layout
 from .look import BAND_FILLS, CLUSTER_LINE, GAP_FILL, INK, TEXT
 from .metrics import BOLD, text_width
 from .page import LINE, MARGIN, Page
-from .xdot import Ground
+from .xdot import Canvas
 
 _EVERY = 1600
 """A name is written again after so many points, so that it is seen wherever one looks."""
@@ -20,28 +20,28 @@ _EDGE = 8
 
 def background(layout: Layout, page: Page) -> str:
     """The text of the graph's `_background`."""
-    ground = Ground()
-    _bands(ground, layout, page)
-    _gaps(ground, layout, page)
-    _brackets(ground, layout, page)
-    _title(ground, page)
-    legend.draw(ground, page.entries, MARGIN, page.legend_middle)
-    return str(ground)
+    canvas = Canvas()
+    _bands(canvas, layout, page)
+    _gaps(canvas, layout, page)
+    _brackets(canvas, layout, page)
+    _title(canvas, page)
+    legend.draw(canvas, page.entries, MARGIN, page.legend_middle)
+    return str(canvas)
 
 
-def _bands(ground: Ground, layout: Layout, page: Page) -> None:
+def _bands(canvas: Canvas, layout: Layout, page: Page) -> None:
     found = bands(layout)
     ranges = [_range(layout, extent) for _, extent in found]
     for at, ((name, _), (begin, end)) in enumerate(zip(found, ranges, strict=True)):
         low, high = page.xy(begin, -_EDGE), page.xy(end, layout.across.width + _EDGE)
-        ground.box(low, high, BAND_FILLS[at % len(BAND_FILLS)])
+        canvas.box(low, high, BAND_FILLS[at % len(BAND_FILLS)])
         for spot in _repeated(begin, end):
             if page.narrow:
                 x, y = page.xy(spot, -_EDGE - 6)
-                ground.text((x, y - TEXT.band), name, TEXT.band, bold=True, align=1)
+                canvas.text((x, y - TEXT.band), name, TEXT.band, bold=True, align=1)
             else:
                 x, y = page.xy(spot, -_EDGE - 6)
-                ground.text((x + 4, y), name, TEXT.band, bold=True)
+                canvas.text((x + 4, y), name, TEXT.band, bold=True)
 
 
 def _range(layout: Layout, extent: Extent) -> tuple[int, int]:
@@ -55,20 +55,20 @@ def _repeated(begin: int, end: int) -> range:
     return range(begin + 6, max(begin + 7, end - _EVERY // 2), _EVERY)
 
 
-def _brackets(ground: Ground, layout: Layout, page: Page) -> None:
+def _brackets(canvas: Canvas, layout: Layout, page: Page) -> None:
     for repeat, extent in repeats(layout):
         begin, end = layout.along.start[extent.first], layout.along.end[extent.last]
         near, far = (layout.across.width + 14, layout.across.width + 24) if page.narrow else (-36, -46)
         corners = [page.xy(begin, near), page.xy(begin, far), page.xy(end, far), page.xy(end, near)]
-        ground.line(corners, INK, width="1.5")
+        canvas.line(corners, INK, width="1.5")
         times, which = f"× {repeat.count}", f"layers {repeat.layers}"
         for spot in _repeated(begin, end) if not page.narrow else _tall(begin, end):
             x, y = page.xy(spot, far)
             if page.narrow:
-                ground.text((x + 8, y), times, TEXT.title, bold=True)
-                ground.text((x + 8, y - 16), which, TEXT.band, bold=True)
+                canvas.text((x + 8, y), times, TEXT.title, bold=True)
+                canvas.text((x + 8, y - 16), which, TEXT.band, bold=True)
             else:
-                ground.text((x + 4, y + 5), f"{times}   {which}", TEXT.band, bold=True)
+                canvas.text((x + 4, y + 5), f"{times}   {which}", TEXT.band, bold=True)
 
 
 def _tall(begin: int, end: int) -> list[int]:
@@ -77,7 +77,7 @@ def _tall(begin: int, end: int) -> list[int]:
     return [begin + (end - begin) * (2 * i + 1) // (2 * count) for i in range(count)]
 
 
-def _gaps(ground: Ground, layout: Layout, page: Page) -> None:
+def _gaps(canvas: Canvas, layout: Layout, page: Page) -> None:
     across = layout.across
     for after, text in layout.scene.view.gaps.items():
         slot = across.slots.of_lane[after + 1]
@@ -86,11 +86,11 @@ def _gaps(ground: Ground, layout: Layout, page: Page) -> None:
         begin = end - int(across.gutter[slot]) + layout.along.space.lane
         low = page.xy(layout.along.begin(extent), begin)
         high = page.xy(layout.along.finish(extent), end)
-        ground.box(low, high, GAP_FILL, CLUSTER_LINE, "dashed")
+        canvas.box(low, high, GAP_FILL, CLUSTER_LINE, "dashed")
         for spot in _calm(layout, extent):
             x, y = page.xy(spot, (begin + end) // 2)
             for number, part in enumerate(_parts(text, page)):
-                ground.text((x, y - number * 14), part, TEXT.note, bold=True, align=0)
+                canvas.text((x, y - number * 14), part, TEXT.note, bold=True, align=0)
 
 
 def _parts(text: str, page: Page) -> list[str]:
@@ -109,10 +109,10 @@ def _calm(layout: Layout, extent: Extent) -> list[int]:
     return spots
 
 
-def _title(ground: Ground, page: Page) -> None:
+def _title(canvas: Canvas, page: Page) -> None:
     size = TEXT.title
     while size > TEXT.node and text_width(page.heading[0], size) * BOLD > page.width - 2 * MARGIN:
         size -= 1
-    ground.text((MARGIN, page.title_base), page.heading[0], size, bold=True)
+    canvas.text((MARGIN, page.title_base), page.heading[0], size, bold=True)
     for number, line in enumerate(page.heading[1:], 1):
-        ground.text((MARGIN, page.title_base - 4 - LINE * number), line, TEXT.note)
+        canvas.text((MARGIN, page.title_base - 4 - LINE * number), line, TEXT.note)

@@ -49,7 +49,7 @@ def who(view: View, row: Row, places: np.ndarray) -> Who:
 def _transfers(view: View, row: Row, places: np.ndarray, names: list[str]) -> Who:
     if view.merged:
         ends = {"from": [spans(row.places[:, 0])], "to": [spans(row.places[:, 1])]}
-        return Who(names, [spans(row.gpus)], [pair_label(row.places)], ends)
+        return Who(names, [spans(np.unique(row.places))], [pair_label(row.places)], ends)
     ends = {"from": list(map(str, places[:, 0].tolist())), "to": list(map(str, places[:, 1].tolist()))}
     both = [f"{sender},{receiver}" for sender, receiver in places.tolist()]
     return Who(names, both, [pair_label(pair[None]) for pair in places], ends)
@@ -57,7 +57,9 @@ def _transfers(view: View, row: Row, places: np.ndarray, names: list[str]) -> Wh
 
 def _collectives(view: View, row: Row, places: np.ndarray, names: list[str]) -> Who:
     if view.merged and len(row.places) > 1:
-        return Who(names, [spans(row.gpus)], [group_label(row.places)], {"group": [groups(row.places)]})
+        return Who(
+            names, [spans(np.sort(row.places, axis=None))], [group_label(row.places)], {"group": [groups(row.places)]}
+        )
     ids = [spans(group) for group in places]
     return Who(names, ids, [_several(view, group) for group in places], {"group": ids})
 

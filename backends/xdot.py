@@ -13,7 +13,7 @@ from .quoting import drawn_text
 XY = tuple[float, float]
 
 
-class Ground:
+class Canvas:
     """Collects drawing operations."""
 
     def __init__(self) -> None:

@@ -70,8 +70,9 @@ def main() -> None:
         if done.returncode:
             sys.exit(done.stderr)
         gpus, nodes, compiled, written, peak, size = json.loads(done.stdout.splitlines()[-1])
-        cells = (series, strategy, layers, f"{gpus:,}", f"{nodes:,}", f"{compiled:.2f}", f"{written:.2f}", f"{peak:.0f}")
-        print("".join(f"{cell:>15}" for cell in (*cells, f"{size:.1f}")), flush=True)
+        seconds = (f"{compiled:.2f}", f"{written:.2f}")
+        cells = (series, strategy, layers, f"{gpus:,}", f"{nodes:,}", *seconds, f"{peak:.0f}", f"{size:.1f}")
+        print("".join(f"{cell:>15}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

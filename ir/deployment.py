@@ -133,8 +133,8 @@ class Row:
 
     @cached_property
     def gpus(self) -> np.ndarray:
-        """Every GPU that takes part, ascending."""
-        return np.unique(self.places)
+        """Every GPU that takes part, ascending: each stands in one place only."""
+        return np.sort(self.places, axis=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,8 @@ def _shared(left: np.ndarray, right: np.ndarray, gpus: int) -> tuple[np.ndarray,
     first = np.repeat(np.arange(len(left)), left.shape[1])
     second = holder[left.ravel()]
     kept = second >= 0
+    if left.shape[1] == 1 or right.shape[1] == 1:
+        return first[kept], second[kept]
     keys = np.unique(first[kept] * len(right) + second[kept])
     return keys // len(right), keys % len(right)
 

@@ -23,13 +23,12 @@ def representative(deployment: Deployment) -> View:
     lanes: list[Lane] = []
     gaps: dict[int, str] = {}
     for pool in deployment.pools:
-        ids = [int(gpu) for gpu in pool.gpus]
-        shown = ids if len(ids) <= 3 else [ids[0], ids[1], ids[-1]]
-        if len(ids) > 3:
-            hidden = ids[2:-1]
+        few = len(pool.gpus) <= 3
+        if not few:
+            hidden = pool.gpus[2:-1]
             span = f"GPU {hidden[0]}" + (f" … GPU {hidden[-1]}" if len(hidden) > 1 else "")
             gaps[len(lanes) + 1] = f"{span}: {len(hidden)} more, identical"
-        lanes += [_lane(gpu) for gpu in shown]
+        lanes += [_lane(int(gpu)) for gpu in (pool.gpus if few else pool.gpus[[0, 1, -1]])]
     return View("representative", deployment, tuple(lanes), gaps=gaps)
 
 

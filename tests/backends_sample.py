@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from dagc.ir.deployment import Deployment, EdgeKind, Kind, Lane, Link, Move, Pool, Port, Repeat, Row, View
 
 HOST = np.empty((1, 0), dtype=np.int64)

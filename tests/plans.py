@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
+from xdsl.dialects.builtin import ModuleOp
+
 from dagc.frontends.build import build
 from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
 from dagc.ir.layout import Tensor
@@ -13,7 +15,6 @@ from dagc.ir.op import Operator, retype, tensor_of
 from dagc.ir.ops.move import Mover
 from dagc.ir.plan import Axis, Plan, Rule, Stages
 from dagc.pipeline import lower
-from xdsl.dialects.builtin import ModuleOp
 
 SIZES = {"B": 16, "S": 32}
 GROUPED = Attention(heads=16, kv_heads=8, d_k=8, rope=True, qk_norm=True)

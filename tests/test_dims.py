@@ -4,6 +4,10 @@ from contextlib import suppress
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xdsl.parser import Parser
+
 from dagc.frontends.build import build
 from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
 from dagc.ir import dims
@@ -11,9 +15,6 @@ from dagc.ir.dialect import context
 from dagc.ir.dims import Size, Sizes, as_number, ceildiv, free_symbols, number, parse, ratio, same, symbol, text
 from dagc.ir.layout import Dim, Tensor
 from dagc.ir.types import SizesAttr, TensorType
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from xdsl.parser import Parser
 
 B, S, P = symbol("B"), symbol("S"), symbol("P")
 

@@ -9,6 +9,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation, SSAValue
+
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
@@ -26,10 +31,6 @@ from dagc.passes.communicate import CommunicatePass
 from dagc.passes.place import PlacePass
 from dagc.passes.shard import ShardPass
 from dagc.passes.tidy import TidyPass
-from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Operation, SSAValue
 
 SIZES = {"B": 4, "S": 8}
 WEIGHTS = random_weights(seed=1)

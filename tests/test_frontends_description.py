@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.catalogue import builtin_models, find_model
 from dagc.frontends.model import Experiment

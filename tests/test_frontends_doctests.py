@@ -6,8 +6,9 @@ import doctest
 import importlib
 from pathlib import Path
 
-import dagc.frontends
 import pytest
+
+import dagc.frontends
 
 MODULES = sorted(path.stem for path in Path(dagc.frontends.__path__[0]).glob("*.py") if ">>> " in path.read_text())
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from dagc.diagnostics import Refused
 from dagc.frontends.catalogue import find_model
 from dagc.frontends.description import described
@@ -16,8 +19,6 @@ from dagc.frontends.json_reader import parse_json
 from dagc.frontends.strategy import resolve
 from dagc.frontends.strategy_file import STRATEGIES
 from dagc.frontends.yaml_reader import parse_yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 HERE = Path(__file__).parent
 CONFIGS = [json.loads(path.read_text()) for path in sorted((HERE / "data" / "configs").glob("*/config.json"))]

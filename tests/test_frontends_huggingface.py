@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.huggingface import read_config
 from dagc.frontends.model import Model

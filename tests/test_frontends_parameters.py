@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 
 import pytest
+
 from dagc.frontends.catalogue import find_model
 from dagc.frontends.huggingface import read_config
 from dagc.frontends.model import FeedForward, Model

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.strategy import default_baseline, resolve, strategies
 from dagc.ir.plan import Plan

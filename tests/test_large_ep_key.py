@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from dagc import driver
 from dagc.ir.deployment import Kind, Port, Row
 

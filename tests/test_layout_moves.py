@@ -3,11 +3,12 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from dagc.ir.dims import symbol
 from dagc.ir.layout import Dim, Tensor
 from dagc.passes.moves import Step, steps
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 AXES = ("dp", "cp", "ep", "tp")
 NAMES = ("batch_size", "seq_len", "heads", "experts")

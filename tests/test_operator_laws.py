@@ -11,6 +11,9 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from xdsl.dialects.builtin import FloatAttr, f64
+from xdsl.irdl import IRDLOperation
+
 from dagc.ir.dims import as_number, number, substitute, symbol
 from dagc.ir.evaluate import follow
 from dagc.ir.layout import Dim, Tensor
@@ -23,8 +26,6 @@ from dagc.ir.ops.moe import ROUTE, CombineOp, CountOp, DispatchOp, TopKOp
 from dagc.ir.ops.normalize import LayerNormOp, Normalize, RmsNormOp, SoftmaxOp
 from dagc.ir.ops.pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
 from dagc.ir.ops.program import WeightOp
-from xdsl.dialects.builtin import FloatAttr, f64
-from xdsl.irdl import IRDLOperation
 
 SIZES = {"batch_size": 5, "seq_len": 3, "hidden": 7, "heads": 6, "kv_heads": 3, "d_k": 4, "kv_len": 11, "ffn": 9,
          "vocab": 10, "experts": 8, "top_k": 2, "expert_tokens": symbol("T"), "sources": 2}  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dagc import driver
 
 AR, AG, RS, A2A = "all-reduce", "all-gather", "reduce-scatter", "all-to-all"

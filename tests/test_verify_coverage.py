@@ -3,6 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from plans import MIXED, at, bypass, give, logical, lowered
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.rewriter import InsertPoint, Rewriter
+
 from dagc.ir.dims import number
 from dagc.ir.layout import Dim, Tensor
 from dagc.ir.mesh import Mesh
@@ -13,9 +17,6 @@ from dagc.ir.ops.program import RepeatOp
 from dagc.passes.verify.coverage import check, ranges
 from dagc.passes.verify.program import steps
 from dagc.passes.verify.shards import held
-from plans import MIXED, at, bypass, give, logical, lowered
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.rewriter import InsertPoint, Rewriter
 
 Break = Callable[[ModuleOp], object]
 QUERY = "layers.attention.q_rope"

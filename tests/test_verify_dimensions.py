@@ -1,6 +1,11 @@
 """The second layer of defence: parts that do not add up, for all sizes, are found, and the missing fact is named."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plans import at, give, logical, lowered
+from xdsl.dialects.builtin import ModuleOp
+
 from dagc.ir.dims import Definition, Sizes, parse, symbol
 from dagc.ir.layout import Dim
 from dagc.ir.mesh import Mesh
@@ -8,10 +13,6 @@ from dagc.ir.module import annotate, mesh_of, sizes_of
 from dagc.passes.verify import verify_module
 from dagc.passes.verify.dimensions import adds_up, check
 from dagc.passes.verify.division import Answer, divide
-from hypothesis import given
-from hypothesis import strategies as st
-from plans import at, give, logical, lowered
-from xdsl.dialects.builtin import ModuleOp
 
 FREE = Sizes((("B", None), ("S", None)))
 

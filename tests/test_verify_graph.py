@@ -5,12 +5,13 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from plans import lowered
+
 from dagc.ir.deployment import Deployment, EdgeKind, Kind, Link, Move, Pool, Port, Row
 from dagc.passes.expand import expand
 from dagc.passes.verify import verify_graph
 from dagc.passes.verify.connected import Nodes
 from dagc.passes.verify.graph import check
-from plans import lowered
 
 HOST = np.empty((1, 0), dtype=np.int64)
 EACH = np.arange(4, dtype=np.int64).reshape(4, 1)

@@ -4,6 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
+from plans import PLANS, at, bypass, give, logical, lowered
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.rewriter import InsertPoint, Rewriter
+
 from dagc.ir.module import annotate
 from dagc.ir.op import attribute, retype, tensor_of
 from dagc.ir.ops.move import AllReduceOp, MoveOp
@@ -12,10 +17,6 @@ from dagc.passes.place import PlacePass
 from dagc.passes.shard import ShardPass
 from dagc.passes.verify import verify_module
 from dagc.passes.verify.layouts import check
-from plans import PLANS, at, bypass, give, logical, lowered
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.rewriter import InsertPoint, Rewriter
 
 CORE = "layers.attention.core"
 Break = Callable[[ModuleOp], object]

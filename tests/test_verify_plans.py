@@ -4,6 +4,8 @@ import doctest
 from importlib import import_module
 
 import pytest
+from plans import MIXED, MOE, PLANS, logical, lowered
+
 from dagc.frontends.build import build
 from dagc.ir.dialect import parse_module
 from dagc.ir.module import annotate
@@ -11,7 +13,6 @@ from dagc.passes.expand import expand
 from dagc.passes.verify import verify_graph, verify_module
 from dagc.passes.verify.stages import Stage, stage_of
 from dagc.pipeline import lower, text_of
-from plans import MIXED, MOE, PLANS, logical, lowered
 
 MODELS = {"moe": MOE, "mixed": MIXED}
 

@@ -1,13 +1,14 @@
 """The first layer of defence: every way in which a module is no IR is found, all at once and without a traceback."""
 
 import pytest
+from plans import at, give, logical, lowered
+
 from dagc.diagnostics import Refused
 from dagc.ir.dialect import parse_module
 from dagc.passes.verify import verify_module
 from dagc.passes.verify.stages import Stage
 from dagc.passes.verify.wellformed import check, stage_of
 from dagc.pipeline import text_of
-from plans import at, give, logical, lowered
 
 H = "!dag.tensor<[hidden = 4], bf16>"
 BEGIN = f'%x = dag.input() at "input" : -> {H}\n'
