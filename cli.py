@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from . import __version__
 from .diagnostics import Diagnostic, Refused
 
 if TYPE_CHECKING:
-    from .driver import Job
+    from .driver import Job, Request
 
 LOWER_EXAMPLES = """
 \b
@@ -29,6 +30,13 @@ Examples:
   dagc lower path/to/config.json --strategy dp=2,tp=4,pp=2 --batch-size 32 --seq-len 4096
   dagc lower experiment.yaml --out graphs
 """
+
+
+DTYPES = {
+    "bfloat16": "bf16", "float16": "f16", "float32": "f32", "fp8": "f8", "half": "f16",
+    "bf16": "bf16", "f16": "f16", "f32": "f32", "f8": "f8",
+}  # fmt: skip
+"""vLLM's names of element types, and dagc's own."""
 
 
 class _Size(click.ParamType):
@@ -86,11 +94,14 @@ def main() -> None:
 @click.option("--strategy", "-s", "strategies", multiple=True, help="Name, file or mesh (tp=8,pp=2). May be repeated.")
 @click.option("--baseline", help="Name, file, mesh, or none. Default: tp inside a node, pp across.")
 @click.option("--mesh", help="Sizes of the strategy's axes, or more axes: ep=8,tp=2.")
+@click.option("--tensor-parallel-size", "--tensor-model-parallel-size", "tp", type=POSITIVE, help="Short for tp=N.")
+@click.option("--pipeline-parallel-size", "--pipeline-model-parallel-size", "pp", type=POSITIVE, help="Short for pp=N.")
+@click.option("--data-parallel-size", "dp", type=POSITIVE, help="Short for dp=N.")
 @click.option("--gpus", type=POSITIVE, help="Number of GPUs; sizes the one axis left open.")
 @click.option("--stages", help="Layers per pipeline stage: even, uneven, or a list such as 24,24,23,23.")
 @click.option("--batch-size", type=SIZE, help="Sequences in the batch, or symbolic.")
 @click.option("--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence, or symbolic.")
-@click.option("--dtype", type=click.Choice(["f32", "f16", "bf16", "f8"]), help="Element type of weights and values.")
+@click.option("--dtype", type=click.Choice(list(DTYPES)), help="Element type of weights and values.")
 @click.option("--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default.")
 @click.option("--per-expert", is_flag=True, help="Draw every expert of a GPU apart, not one grouped operator.")
 @click.option("--max-imbalance", type=click.FloatRange(min=1), help="Refuse a load of largest/mean above this.")
@@ -110,9 +121,7 @@ def lower(
     from . import driver, emit
     from .dump import Dumps
 
-    request = driver.Request(
-        source, **{name: flags[name] for name in driver.Request.__dataclass_fields__ if name in flags}
-    )
+    request = _request(source, flags)
     dumps = Dumps(dump_ir, print_ir_after_all)
     jobs = [driver.compile_job(job, request, dumps.watch) for job in driver.plan(request)]
     proposed = [job for job in jobs if job.role == "proposed"]
@@ -120,17 +129,34 @@ def lower(
     dumps.write()
     if all(job.status == "refused" for job in proposed):
         raise Refused(*found)
-    options = emit.Options(not flags["no_svg"], flags["full_svg"], flags["full"], flags["force"], _progress())
-    manifest = emit.write(jobs, out, options)
+    with _progress() as done:
+        options = emit.Options(not flags["no_svg"], flags["full_svg"], flags["full"], flags["force"], done)
+        manifest = emit.write(jobs, out, options)
     _report(jobs, found, manifest, out, as_json)
     if any(job.status == "refused" for job in jobs):
         click.get_current_context().exit(1)
 
 
-def _progress() -> Any:
+def _progress() -> AbstractContextManager[Callable[[str], None]]:
+    """Shows the file being made, on a terminal only."""
     if not sys.stderr.isatty():
-        return lambda name: None
-    return lambda name: click.echo(f"\r\033[K  {name}", err=True, nl=False)
+        return nullcontext(lambda name: None)
+    from .backends.terminal import progress
+
+    return progress()
+
+
+def _request(source: str | None, flags: dict[str, Any]) -> Request:
+    """Flags as the driver takes them: sizes of single axes join the mesh; a mesh alone is a strategy."""
+    from .driver import Request
+
+    axes = [f"{axis}={flags[axis]}" for axis in ("tp", "pp", "dp") if flags[axis]]
+    mesh = ",".join(filter(None, (flags["mesh"], *axes))) or None
+    strategies, dtype = flags["strategies"], flags["dtype"]
+    if mesh and not strategies:
+        strategies, mesh = (mesh,), None
+    known = {name: flags[name] for name in Request.__dataclass_fields__ if name in flags}
+    return Request(**{**known, "source": source, "strategies": strategies, "mesh": mesh, "dtype": DTYPES.get(dtype)})
 
 
 def _report(jobs: list[Job], found: list[Diagnostic], manifest: dict[str, Any], out: Path, as_json: bool) -> None:
@@ -154,13 +180,13 @@ def _tables(jobs: list[Job]) -> None:
     from .backends import terminal
 
     console = terminal.console()
-    click.echo("\r\033[K", err=True, nl=False)
     for assumption in dict.fromkeys(a for job in jobs for a in job.assumed):
         console.print(f"assumed: {assumption}", markup=False, highlight=False)
     for model in dict.fromkeys(job.model.name for job in jobs):
         mine = [job for job in jobs if job.model.name == model]
         console.print(terminal.figures_table(model, [(j.strategy, j.status, j.figures) for j in mine]))
         console.print(terminal.collectives_table([(j.strategy, j.figures) for j in mine]))
+        console.print(terminal.modules_table([(j.strategy, j.figures) for j in mine]))
 
 
 @main.command()
@@ -236,11 +262,13 @@ def strategies(as_json: bool) -> None:
 @click.argument("code")
 def explain(code: str) -> None:
     """Say what a diagnostic or rule CODE means and what mends it."""
-    from .codes import CODES
+    from .codes import CODES, RULES
     from .diagnostics import nearest
 
-    found = next((name for name in CODES if name.lower() == code.lower()), None)
+    found = next((name for name in (*CODES, *RULES) if name.lower() == code.lower()), None)
     if found is None:
-        problem = f"no diagnostic has the code {code}"
-        raise Refused(Diagnostic("unknown-key", problem, hint=nearest(code, CODES)), usage=True)
-    click.echo(f"{found}\n  {CODES[found].meaning}\n  {CODES[found].mend}")
+        problem = f"no diagnostic or rule has the code {code}"
+        raise Refused(Diagnostic("unknown-key", problem, hint=nearest(code, {*CODES, *RULES})), usage=True)
+    lines = [RULES[found]] if found in RULES else []
+    lines += [CODES[found].meaning, CODES[found].mend] if found in CODES else []
+    click.echo("\n  ".join([found, *lines]))

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+NARROW = "\u202f"
+"""A space that does not break."""
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on the terminal that names the file being made."""
+    with console().status("") as status:
+        yield lambda name: status.update(escape(name))
 
 
 def console() -> Console:
@@ -19,16 +30,24 @@ def console() -> Console:
 
 def figures_table(title: str, entries: Iterable[tuple[str, str, dict[str, Any]]]) -> Table:
     """Per deployment and class of GPUs: what one GPU holds, computes, sends. Entries: (strategy, status, figures)."""
-    table = Table(title=escape(title), title_justify="left")
-    for column in ("strategy", "GPUs", "stage"):
-        table.add_column(column)
-    for column in ("params", "weights", "KV cache", "activations", "fits", "FLOPs", "sent"):
-        table.add_column(column, justify="right")
+    table = _table(
+        f"{title}, per GPU", ("strategy", "GPUs"), ("params", "weights", "KV", "activ.", "fits", "FLOPs", "sent")
+    )
     for strategy, status, figures in entries:
         for part in figures.get("classes", []):
             table.add_row(escape(strategy), *_cells(part))
         if not figures:
             table.add_row(escape(strategy), status)
+    return table
+
+
+def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Table:
+    """A table whose cells wrap where a terminal is narrow: a number cut off is no number."""
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE)
+    for column in texts:
+        table.add_column(column, overflow="fold")
+    for column in numbers:
+        table.add_column(column, justify="right", overflow="fold")
     return table
 
 
@@ -39,7 +58,6 @@ def _cells(part: dict[str, Any]) -> list[str]:
     sizes = [short(value, "B") for value in memory]
     return [
         part["gpus"],
-        part["pool"],
         short(part["parameters"]),
         *sizes,
         fits + share,
@@ -50,9 +68,7 @@ def _cells(part: dict[str, Any]) -> list[str]:
 
 def collectives_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
     """Per deployment: the collectives of one layer, and bytes that a GPU sends. Entries: (strategy, figures)."""
-    table = Table(title="communication", title_justify="left")
-    for column in ("strategy", "layers", "collective", "axes", "after", "bytes sent per GPU"):
-        table.add_column(column, justify="right" if column.startswith("bytes") else "left")
+    table = _table("communication", ("strategy", "layers", "collective", "axes", "after"), ("sent per GPU",))
     for strategy, figures in entries:
         for move in figures.get("collectives", []):
             name = move["collective"] + (" (routing counts)" if move["routing"] else "")
@@ -61,11 +77,17 @@ def collectives_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
     return table
 
 
-def list_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table of texts."""
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*map(escape, row))
+def modules_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
+    """Per deployment and module: parts × replicas against the GPUs; and the balance. Entries: (strategy, figures)."""
+    title = "parts × replicas = GPUs; balance is largest/mean"
+    table = _table(title, ("strategy", "stage", "module", "parts × replicas", "GPUs"))
+    for strategy, figures in entries:
+        for m in figures.get("modules", []):
+            count = f"{m['parts']} × {m['replicas']} = {m['product']}"
+            table.add_row(escape(strategy), m["pool"], m["module"], count, str(m["gpus"]))
+        if balance := figures.get("balance"):
+            loads = ", ".join(f"{load.replace('_', ' ')} {ratio}" for load, ratio in balance.items())
+            table.add_row(escape(strategy), "all", f"balance: {loads}", "", "")
     return table
 
 
@@ -75,5 +97,5 @@ def short(value: int | str, unit: str = "") -> str:
         return escape(value)
     for size, letter in UNITS:
         if value >= size:
-            return f"{value / size:.2f} {letter}{unit}"
+            return f"{value / size:.2f} {letter}{unit}".replace(" ", NARROW)
     return f"{value} {unit}".strip()
