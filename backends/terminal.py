@@ -43,7 +43,7 @@ def figures_table(title: str, entries: Iterable[tuple[str, str, dict[str, Any]]]
 
 def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Table:
     """A table whose cells wrap where a terminal is narrow: a number cut off is no number."""
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE)
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for column in texts:
         table.add_column(column, overflow="fold")
     for column in numbers:
@@ -92,10 +92,10 @@ def modules_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
 
 
 def short(value: int | str, unit: str = "") -> str:
-    """939524096 → "939.52 M"; an expression stays as it is."""
+    """939524096 → "939.5 M"; an expression stays as it is."""
     if isinstance(value, str):
         return escape(value)
     for size, letter in UNITS:
         if value >= size:
-            return f"{value / size:.2f} {letter}{unit}".replace(" ", NARROW)
+            return f"{value / size:.1f} {letter}{unit}".replace(" ", NARROW)
     return f"{value} {unit}".strip()

@@ -41,7 +41,7 @@ GOLDENS = {
     ("shard", "ep=4"): """
         CHECK: [P = "4" exactly "4", T = "P*ceildiv(B*S, 2*P)" exactly "B*S/2"]
         CHECK: dag.dispatch{{.*}} -> !dag.tensor<[experts = 4, expert_tokens = T / ep, hidden = 64]
-        CHECK: dag.move({{.*}}[experts = 4, expert_tokens = T / ep, {{.*}} -> {{.*}}[experts = 4 / ep, expert_tokens = T,
+        CHECK: dag.move({{.*}}[experts = 4, expert_tokens = T / ep, {{.*}} -> {{.*}}[experts = 4 / ep,
         """,
     ("communicate", "ep=2,tp=2"): """
         CHECK: dag.all_reduce({{.*}} at "layers.attention.o_proj" {axes = ["tp"]}
