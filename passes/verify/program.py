@@ -5,11 +5,16 @@
     (1, layers.attention_norm) reads (0, layers.ffn_residual), (1, layers.attention_norm.weight)
 
 Two modules with the same steps compute the same undivided model, however repeats are split and values are moved.
+
+Rounds of a repeat differ only in what the first one reads. So where two modules both repeat, with periods p and q, it
+is enough to compare max(p, q) + lcm(p, q) layers: every pair of bodies and offsets that meet is among them. `sample`
+names these layers; rounds outside are stepped over, which keeps the check flat in layers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import lcm
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
@@ -32,9 +37,20 @@ class Step:
     reads: tuple[Identity | None, ...]
 
 
-def steps(module: ModuleOp) -> list[Step]:
-    """The model's operators and weights, layer by layer, in program order."""
-    reader = _Reader()
+def sample(one: ModuleOp, other: ModuleOp) -> frozenset[int]:
+    """Layers that show everything two modules do in all of theirs."""
+    spans, others = ([op.span for op in module.ops if isinstance(op, RepeatOp)] for module in (one, other))
+    kept: set[int] = set()
+    for first, last, period in spans:
+        for begin, end, rounds in others:
+            start, stop = max(first, begin), min(last, end) + 1
+            kept.update(range(start, min(stop, start + max(period, rounds) + lcm(period, rounds))))
+    return frozenset(kept)
+
+
+def steps(module: ModuleOp, layers: frozenset[int] | None = None) -> list[Step]:
+    """The model's operators and weights, layer by layer, in program order; of all layers, or of these."""
+    reader = _Reader(layers)
     for op in module.ops:
         if isinstance(op, RepeatOp):
             reader.repeat(op)
@@ -47,6 +63,7 @@ def steps(module: ModuleOp) -> list[Step]:
 class _Reader:
     """Runs through the program as a machine would, round after round, remembering which operator made each value."""
 
+    layers: frozenset[int] | None
     steps: list[Step] = field(default_factory=list)
     made: dict[SSAValue, Identity | None] = field(default_factory=dict)
 
@@ -54,12 +71,20 @@ class _Reader:
         first, last, period = op.span
         carried = self.made.get(op.init)
         for start in range(first, last + 1, period):
+            if self._skips(range(start, start + period), carried):
+                carried = _later(carried, period)
+                continue
             self.made[op.body.block.args[0]] = carried
             for inner in op.body.block.ops:
                 if isinstance(inner, Operator):
                     self.read(inner, start + offset_of(inner))
             carried = self.made.get(op.yielded)
         self.made[op.out] = carried
+
+    def _skips(self, layers: range, carried: Identity | None) -> bool:
+        """Step over a round that was not asked for and that reads what the round before it made."""
+        unasked = self.layers is not None and self.layers.isdisjoint(layers)
+        return unasked and carried is not None and carried[0] in range(layers.start - len(layers), layers.start)
 
     def read(self, op: Operator, layer: int | None) -> None:
         reads = tuple(self.made.get(value) for value in op.operands)
@@ -68,4 +93,11 @@ class _Reader:
             return
         identity = (layer, plain_path(op.path.data))
         self.made[op.out] = identity
+        if layer is not None and self.layers is not None and layer not in self.layers:
+            return
         self.steps.append(Step(identity, op, reads))
+
+
+def _later(identity: Identity | None, layers: int) -> Identity | None:
+    """The same operator that many layers later."""
+    return identity and (identity[0] + layers if identity[0] is not None else None, identity[1])
