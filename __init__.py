@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .driver import Job
+    from .job import Job
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "lower"]
@@ -20,13 +20,15 @@ __all__ = ["__version__", "lower"]
 def lower(source: str | None = None, *, out: str | Path | None = None, svg: bool = True, **request: Any) -> list[Job]:
     """Compile every deployment of a source, the baseline first, and write them to `out` if it is given.
 
-    `request` takes the fields of `dagc.driver.Request`. Raises `dagc.diagnostics.Refused` when nothing can be planned;
+    `request` takes the fields of `dagc.job.Request`. Raises `dagc.diagnostics.Refused` when nothing can be planned;
     a single deployment that is refused says so in its `status` and `diagnostics`.
     """
     from . import driver, emit
+    from .job import Request
+    from .planning import plan
 
-    wanted = driver.Request(source, **request)
-    jobs = [driver.compile_job(job, wanted) for job in driver.plan(wanted)]
+    wanted = Request(source, **request)
+    jobs = [driver.compile_job(job, wanted) for job in plan(wanted)]
     if out is not None:
         emit.write(jobs, Path(out), emit.Options(svg=svg))
     return jobs

@@ -20,7 +20,7 @@ from . import __version__
 from .diagnostics import Diagnostic, Refused
 
 if TYPE_CHECKING:
-    from .driver import Job, Request
+    from .job import Job, Request
 
 LOWER_EXAMPLES = """
 \b
@@ -120,10 +120,11 @@ def lower(
     """Lower SOURCE (a config.json, a folder with one, a built-in model or a YAML description) and write its DAGs."""
     from . import driver, emit
     from .dump import Dumps
+    from .planning import plan
 
     request = _request(source, flags)
     dumps = Dumps(dump_ir, print_ir_after_all)
-    jobs = [driver.compile_job(job, request, dumps.watch) for job in driver.plan(request)]
+    jobs = [driver.compile_job(job, request, dumps.watch) for job in plan(request)]
     proposed = [job for job in jobs if job.role == "proposed"]
     found = list(dict.fromkeys(d for job in jobs for d in job.diagnostics))
     dumps.write()
@@ -148,7 +149,7 @@ def _progress() -> AbstractContextManager[Callable[[str], None]]:
 
 def _request(source: str | None, flags: dict[str, Any]) -> Request:
     """Flags as the driver takes them: sizes of single axes join the mesh; a mesh alone is a strategy."""
-    from .driver import Request
+    from .job import Request
 
     axes = [f"{axis}={flags[axis]}" for axis in ("tp", "pp", "dp") if flags[axis]]
     mesh = ",".join(filter(None, (flags["mesh"], *axes))) or None

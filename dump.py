@@ -9,7 +9,7 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from .backends.names import safe
-from .driver import Job
+from .job import Job
 from .pipeline import text_of
 
 

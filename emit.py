@@ -20,8 +20,8 @@ from .backends.folder import GENERATOR, MANIFEST, Folder
 from .backends.names import Names
 from .backends.report import report
 from .backends.svg import render
-from .driver import Job
 from .ir.deployment import Deployment, View
+from .job import Job
 from .passes import views
 from .pipeline import text_of
 

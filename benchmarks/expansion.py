@@ -19,8 +19,10 @@ from dagc.backends.dot import dot_text
 from dagc.backends.lanes import Layout, lay_out
 from dagc.backends.nodes import _facts, _shape, node_statements
 from dagc.backends.page import Page, page_of
+from dagc.job import Request
 from dagc.passes import views
 from dagc.passes.expand import expand
+from dagc.planning import plan
 
 CASES = [("llama-3.1-70b", f"dp={gpus // 8},tp=8") for gpus in (64, 512, 4096)] + [("mixtral-8x22b", "dp=64,ep=8")]
 
@@ -56,8 +58,8 @@ def seconds(call: Callable[[], object]) -> float:
 def main() -> None:
     print("".join(f"{name:>18}" for name in ("model", "strategy", "nodes", "whole 1/s", "nodes 1/s", "loop 1/s")))
     for model, strategy in CASES:
-        request = driver.Request(model, (strategy,), baseline="none")
-        (job,) = (driver.compile_job(job, request) for job in driver.plan(request))
+        request = Request(model, (strategy,), baseline="none")
+        (job,) = (driver.compile_job(job, request) for job in plan(request))
         module = job.module
         assert module is not None
         view = views.gpus(expand(module, model))

@@ -35,14 +35,16 @@ CASES = [
 def child(strategy: str, layers: int) -> None:
     """Run one case in this process and print its figures as JSON."""
     from dagc import driver, emit
+    from dagc.job import Request
+    from dagc.planning import plan
 
     gpus = product_of(strategy)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "bench.yaml"
         source.write_text(DESCRIPTION.format(layers=layers, strategy=strategy, batch=8 * max(1, gpus // 8)))
-        request = driver.Request(str(source))
+        request = Request(str(source))
         start = time.perf_counter()
-        jobs = [driver.compile_job(job, request) for job in driver.plan(request)]
+        jobs = [driver.compile_job(job, request) for job in plan(request)]
         compiled = time.perf_counter()
         emit.write(jobs, Path(folder) / "out", emit.Options(svg=False))
         written = time.perf_counter()

@@ -32,8 +32,6 @@ from .model import FeedForward, MixtureOfExperts, Model
 
 BATCH, SEQ = symbol("B"), symbol("S")
 MAX_PERIOD = 8
-EPS = 1e-6
-THETA = 10000.0
 
 
 def build(model: Model) -> ModuleOp:
@@ -142,7 +140,7 @@ class _Builder:
         if spec.qk_norm:
             q, k = (self._head_norm(f"attention.{name}_norm", value) for name, value in (("q", q), ("k", k)))
         if spec.rope:
-            theta = FloatAttr(THETA, f64)
+            theta = FloatAttr(spec.rope_theta, f64)
             q, k = (
                 self._add(RopeOp, f"attention.{name}_rope", value, theta=theta) for name, value in (("q", q), ("k", k))
             )
@@ -218,7 +216,7 @@ class _Builder:
 
     def _norm(self, path: str, x: SSAValue) -> SSAValue:
         gain = self._weight(f"{path}.weight", {"hidden": self.model.hidden})
-        props = {"over": "hidden", "eps": FloatAttr(EPS, f64)}
+        props = {"over": "hidden", "eps": FloatAttr(self.model.norm_eps, f64)}
         if self.model.norm == "rms_norm":
             return self._add(RmsNormOp, path, x, gain, **props)
         bias = self._weight(f"{path}.bias", {"hidden": self.model.hidden})
@@ -226,7 +224,7 @@ class _Builder:
 
     def _head_norm(self, path: str, x: SSAValue) -> SSAValue:
         gain = self._weight(f"{path}.weight", {"d_k": self.model.attention.d_k})
-        return self._add(RmsNormOp, path, x, gain, over="d_k", eps=FloatAttr(EPS, f64))
+        return self._add(RmsNormOp, path, x, gain, over="d_k", eps=FloatAttr(self.model.norm_eps, f64))
 
     def _project(
         self, path: str, x: SSAValue, over: str | tuple[str, ...], bias: bool = False, **dims: int

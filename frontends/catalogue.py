@@ -22,6 +22,7 @@ from .yaml_reader import parse_yaml
 
 MODELS = Path(__file__).parent / "models"
 DEFAULT_MODEL = "moe-16x16"
+LONGEST_NAME = 200
 
 _DECORATION = re.compile(r"^meta-|-hf$|-v0\.1$|-instruct$")
 """Parts of a published name that say nothing about the model's shape."""
@@ -34,12 +35,12 @@ def find_model(text: str, base: Path | None = None) -> Model:
     path = (base or Path()) / text
     if text and (os.path.isfile(path) or os.path.isdir(path)):
         return read_config(path)
-    name = text.replace("\\", "/").rsplit("/", 1)[-1].casefold()
+    name = text.replace("\\", "/").rsplit("/", 1)[-1].casefold()[:LONGEST_NAME]
     while name not in builtin_names() and _DECORATION.search(name):
         name = _DECORATION.sub("", name)
     if name not in builtin_names():
         problem = f"no built-in model, file or folder is called {shown(text)}"
-        raise Refused(Diagnostic("unknown-model", problem, hint=nearest(name[:200], builtin_names())))
+        raise Refused(Diagnostic("unknown-model", problem, hint=nearest(name, builtin_names())))
     return builtin_model(name)
 
 

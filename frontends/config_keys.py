@@ -26,6 +26,7 @@ KINDS: dict[str, Any] = {
     "texts": Annotated[list[str], Field(max_length=MAX_LAYERS)],
     "window": Annotated[int | None, Field(gt=0, le=MAX_SIZE)],
     "layer_list": LayerList,
+    "number": Annotated[float, Field(gt=0, lt=MAX_SIZE)],
 }
 
 

@@ -102,6 +102,7 @@ def _facts(keys: ConfigKeys) -> dict[str, Any]:
         "dense": _dense(keys, spec, activation) if "dense" in layers else None,
         "moe": _experts(keys, spec.moe, activation) if spec.moe and "moe" in layers else None,
         "vocab": keys.get("vocab_size"),
+        "norm_eps": keys.get("rms_norm_eps"),
         "tied": keys.get("tie_word_embeddings"),
     }
 
@@ -128,6 +129,7 @@ def _attention(keys: ConfigKeys, spec: Architecture) -> Attention:
         kv_heads=kv_heads,
         d_k=keys.optional("head_dim", size, "hidden_size / num_attention_heads"),
         rope=True,
+        rope_theta=keys.get("rope_theta"),
         window=window_of(keys),
         qkv_bias=keys.fact(spec.qkv_bias),
         o_bias=keys.fact(spec.o_bias),

@@ -49,6 +49,7 @@ class Attention:
     window: int | None = None
     qkv_bias: bool = False
     o_bias: bool = False
+    rope_theta: float = 10000.0
     qk_norm: bool = False
 
 
@@ -69,6 +70,7 @@ class Model:
     dense: FeedForward | None = None
     moe: MixtureOfExperts | None = None
     vocab: int | None = None
+    norm_eps: float = 1e-6
     tied: bool = False
     where: str = ""
     assumed: tuple[str, ...] = ()

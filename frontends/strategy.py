@@ -54,16 +54,6 @@ def strategies() -> list[tuple[str, str]]:
     return [(name, builtin_strategy(name).about) for name in builtin_names()]
 
 
-def default_baseline(gpus: int, gpus_per_node: int) -> str:
-    """Tensor parallel inside a node, pipeline parallel across.
-
-    >>> default_baseline(16, 8), default_baseline(4, 8), default_baseline(12, 8)
-    ('tp=8,pp=2', 'tp=4', 'tp=6,pp=2')
-    """
-    tp = next(size for size in range(min(gpus, gpus_per_node), 0, -1) if gpus % size == 0)
-    return f"tp={tp}" if tp == gpus else f"tp={tp},pp={gpus // tp}"
-
-
 def _stages(choice: Choice, axes: tuple[Axis, ...], text: str | None, where: str) -> Stages | None:
     """The one pipeline of a product, cut as `text` says if it does."""
     found = [c.strategy.stages for c in choice.components if c.strategy.stages]

@@ -128,7 +128,7 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         "vocab_size": "many",
         "num_key_value_heads": 5,
         "num_experts_per_tok": 9,
-        "rms_norm_eps": "no influence",
+        "initializer_range": "no influence",
         "intermediate_size": 10**30,
         "tie_word_embeddings": 1,
     }
@@ -153,6 +153,7 @@ def test_heads_must_divide_hidden_unless_their_size_is_given(tmp_path: Path) -> 
         ('{"a": NaN}', "syntax"),
         ('{"a": ' + "1" * 5000 + "}", "syntax"),
         ("[" * 100_000, "too-large"),
+        ('"' + '\\"' * 400_000, "syntax"),
         (" " * 1_000_001, "too-large"),
         ("[]", "wrong-type"),
         ("{}", "missing-key"),

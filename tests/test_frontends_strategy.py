@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dagc.diagnostics import Diagnostic, Refused
-from dagc.frontends.strategy import default_baseline, resolve, strategies
+from dagc.frontends.strategy import resolve, strategies
 from dagc.ir.plan import Plan
 
 
@@ -177,12 +177,3 @@ def test_every_strategy_says_what_it_is() -> None:
     names = [name for name, about in strategies() if about]
     known = {"cp", "dp", "ep", "ep-replicated", "ep-tp", "pp", "tp", "tp-sp", "two-level", "ulysses"}
     assert known <= set(names)
-
-
-@pytest.mark.parametrize(
-    ("gpus", "node", "text"),
-    [(16, 8, "tp=8,pp=2"), (8, 8, "tp=8"), (4, 8, "tp=4"), (12, 8, "tp=6,pp=2"), (1, 8, "tp=1"), (7, 4, "tp=1,pp=7")],
-)
-def test_the_default_baseline(gpus: int, node: int, text: str) -> None:
-    assert default_baseline(gpus, node) == text
-    assert resolve(text, gpus=gpus).gpus == gpus

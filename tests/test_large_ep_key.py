@@ -14,6 +14,8 @@ import pytest
 
 from dagc import driver
 from dagc.ir.deployment import Kind, Port, Row
+from dagc.job import Job, Request
+from dagc.planning import plan
 
 DATA = Path(__file__).parent / "data"
 KEY = json.loads((DATA / "large_ep.key.json").read_text())
@@ -32,9 +34,9 @@ ROWS = {"n_e": 16384, "sum_e n_e": 262144}
 
 
 @pytest.fixture(scope="module")
-def jobs() -> dict[str, driver.Job]:
-    request = driver.Request(str(DATA / "large_ep.yaml"))
-    return {job.role: driver.compile_job(job, request) for job in driver.plan(request)}
+def jobs() -> dict[str, Job]:
+    request = Request(str(DATA / "large_ep.yaml"))
+    return {job.role: driver.compile_job(job, request) for job in plan(request)}
 
 
 def facts(port: Port, whole: bool = False) -> dict[str, int]:
@@ -58,13 +60,13 @@ def same(ours: dict[str, int], theirs: dict[str, Any], per_expert: int = 1) -> b
     return {alias.get(name, name): size for name, size in ours.items()} == theirs
 
 
-def row(job: driver.Job, name: str) -> Row:
+def row(job: Job, name: str) -> Row:
     assert job.graph is not None
     return next(r for r in job.graph.rows if r.op == name and r.repeat is not None)
 
 
 @pytest.mark.parametrize("role", ["baseline", "proposed"])
-def test_local_and_global_dims_of_every_operator(jobs: dict[str, driver.Job], role: str) -> None:
+def test_local_and_global_dims_of_every_operator(jobs: dict[str, Job], role: str) -> None:
     checked = 0
     for entry in KEY[role]["layer_ops_per_gpu"]:
         if entry.get("type") or entry["op"] == "attention_core":
@@ -86,7 +88,7 @@ def test_local_and_global_dims_of_every_operator(jobs: dict[str, driver.Job], ro
 
 
 @pytest.mark.parametrize("role", ["baseline", "proposed"])
-def test_attention_core(jobs: dict[str, driver.Job], role: str) -> None:
+def test_attention_core(jobs: dict[str, Job], role: str) -> None:
     entry = next(e for e in KEY[role]["layer_ops_per_gpu"] if e["op"] == "attention_core")
     scores, context = row(jobs[role], "scores"), row(jobs[role], "context")
     assert same(facts(scores.inputs[0]), entry["inputs_local"][0])
@@ -96,7 +98,7 @@ def test_attention_core(jobs: dict[str, driver.Job], role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["baseline", "proposed"])
-def test_collectives_and_volumes(jobs: dict[str, driver.Job], role: str) -> None:
+def test_collectives_and_volumes(jobs: dict[str, Job], role: str) -> None:
     figures = jobs[role].figures
     first = [c for c in figures["collectives"] if c["layers"] in ("0-7", "0-15") and not c["routing"]]
     for entry in KEY[role]["layer_ops_per_gpu"]:
@@ -113,7 +115,7 @@ def test_collectives_and_volumes(jobs: dict[str, driver.Job], role: str) -> None
 
 
 @pytest.mark.parametrize("role", ["baseline", "proposed"])
-def test_parameters_per_gpu_without_norm_gains(jobs: dict[str, driver.Job], role: str) -> None:
+def test_parameters_per_gpu_without_norm_gains(jobs: dict[str, Job], role: str) -> None:
     gains = 2 * KEY["model"]["D"] * (8 if role == "baseline" else 16)
     assert {c["parameters"] - gains for c in jobs[role].figures["classes"]} == {KEY[role]["params_per_gpu"]}
     if role == "proposed":
@@ -122,14 +124,14 @@ def test_parameters_per_gpu_without_norm_gains(jobs: dict[str, driver.Job], role
 
 
 @pytest.mark.parametrize(("role", "replicas"), [("baseline", 8), ("proposed", 1)])
-def test_flops_per_gpu_and_layer(jobs: dict[str, driver.Job], role: str, replicas: int) -> None:
+def test_flops_per_gpu_and_layer(jobs: dict[str, Job], role: str, replicas: int) -> None:
     operators = jobs[role].figures["classes"][0]["flops_per_layer"]["0-7" if replicas == 8 else "0-15"]["operators"]
     products = {path: flops for path, flops in operators.items() if path.endswith(("_proj", "scores", "context"))}
     gate = operators["layers.moe.gate"] // replicas
     assert sum(products.values()) + gate == KEY[role]["flops_per_gpu_per_layer"]
 
 
-def test_stages_and_boundary(jobs: dict[str, driver.Job]) -> None:
+def test_stages_and_boundary(jobs: dict[str, Job]) -> None:
     key, graph = KEY["baseline"], jobs["baseline"].graph
     assert graph is not None
     assert [pool.gpus.tolist() for pool in graph.pools] == [stage["gpus"] for stage in key["stages"]]
@@ -141,7 +143,7 @@ def test_stages_and_boundary(jobs: dict[str, driver.Job]) -> None:
     assert [r.repeat.layers for r in graph.rows if r.repeat and r.op == "q_proj"] == ["0-7", "8-15"]
 
 
-def test_parts_and_replicas(jobs: dict[str, driver.Job]) -> None:
+def test_parts_and_replicas(jobs: dict[str, Job]) -> None:
     modules = {m["module"]: m for m in jobs["proposed"].figures["modules"]}
     parts = KEY["proposed"]["parts"]
     for name, module in (
@@ -157,7 +159,7 @@ def test_parts_and_replicas(jobs: dict[str, driver.Job]) -> None:
             assert module["parts"] == KEY["baseline"]["parts"]["attention"]["distinct"]
 
 
-def test_input_is_split_and_output_aggregated(jobs: dict[str, driver.Job]) -> None:
+def test_input_is_split_and_output_aggregated(jobs: dict[str, Job]) -> None:
     graph = jobs["proposed"].graph
     assert graph is not None
     scatter = next(r for r in graph.rows if r.op == "scatter")
@@ -167,7 +169,7 @@ def test_input_is_split_and_output_aggregated(jobs: dict[str, driver.Job]) -> No
     assert {scatter.kind, gather.kind} == {Kind.ROUTE}
 
 
-def test_rows_and_tokens(jobs: dict[str, driver.Job]) -> None:
+def test_rows_and_tokens(jobs: dict[str, Job]) -> None:
     expert = row(jobs["proposed"], "up_proj")
     assert facts(expert.inputs[0])["rows"] == KEY["proposed"]["rows_per_expert_uniform"]
     norm = facts(row(jobs["proposed"], "attention_norm").inputs[0])

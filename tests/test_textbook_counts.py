@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dagc import driver
+from dagc.job import Job, Request
+from dagc.planning import plan
 
 AR, AG, RS, A2A = "all-reduce", "all-gather", "reduce-scatter", "all-to-all"
 COUNTS = "routing counts: all-to-all"
@@ -30,9 +32,9 @@ CASES = [
 ]
 
 
-def compiled(model: str, strategy: str) -> driver.Job:
-    request = driver.Request(model, (strategy,), baseline="none")
-    (job,) = driver.plan(request)
+def compiled(model: str, strategy: str) -> Job:
+    request = Request(model, (strategy,), baseline="none")
+    (job,) = plan(request)
     return driver.compile_job(job, request)
 
 

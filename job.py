@@ -1,0 +1,57 @@
+"""What is asked for and what comes of it: a request, and one job per model and strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
+
+from .diagnostics import Diagnostic
+from .frontends.model import Cluster, Model
+from .ir.deployment import Deployment
+from .ir.plan import Plan
+from .passes.verify import Verdict
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, as flags gave it; None where a flag was not given.
+
+    `batch_size` and `seq_len` are numbers, or "symbolic" to stay unbound.
+    """
+
+    source: str | None = None
+    strategies: tuple[str, ...] = ()
+    baseline: str | None = None
+    mesh: str | None = None
+    stages: str | None = None
+    gpus: int | None = None
+    batch_size: int | str | None = None
+    seq_len: int | str | None = None
+    dtype: str | None = None
+    fused_attention: bool = True
+    max_imbalance: float | None = None
+    per_expert: bool = False
+
+
+@dataclass
+class Job:
+    """One deployment to make, and what came of it. Without a plan, `diagnostics` say why it could not be planned."""
+
+    model: Model
+    strategy: str
+    role: str
+    cluster: Cluster
+    plan: Plan | None = None
+    sizes: dict[str, int | None] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    module: ModuleOp | None = None
+    graph: Deployment | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
+
+    @property
+    def status(self) -> str:
+        return "refused" if any(d.severity == "error" for d in self.diagnostics) else "valid"

@@ -1,0 +1,56 @@
+"""judge: what the figures of a deployment say against it: memory that does not fit, load that is unbalanced.
+
+warning[DEP5] GPUs 0-3 need 205.5 GB at their peak      expected at most 80.0 GB, actual weights … + KV cache … + …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..diagnostics import Diagnostic
+
+BALANCED = 1.10
+"""Largest/mean load up to which nothing is said."""
+
+
+def judge(figures: dict[str, Any], where: str, max_imbalance: float | None = None) -> Iterator[Diagnostic]:
+    """Findings on figures from `measure`. Imbalance is an error above `max_imbalance`, else a warning above 1.10."""
+    yield from (_does_not_fit(part, where) for part in figures["classes"] if part["fits"] is False)
+    limit, severity = (BALANCED, "warning") if max_imbalance is None else (max_imbalance, "error")
+    for load, ratio in figures["balance"].items():
+        if ratio is not None and ratio > limit:
+            yield _unbalanced(figures["classes"], load, ratio, where, limit, severity)
+
+
+def _does_not_fit(part: dict[str, Any], where: str) -> Diagnostic:
+    return Diagnostic(
+        "DEP5",
+        f"GPUs {part['gpus']} need {_gb(part['peak_bytes'])} at their peak",
+        where,
+        expected=f"at most {_gb(part['capacity_bytes'])}",
+        actual=f"weights {_gb(part['weight_bytes'])} + KV cache {_gb(part['kv_cache_bytes'])}"
+        f" + activations {_gb(part['activation_peak_bytes'])}",
+        hint="use more GPUs, a smaller batch, or cut more dimensions",
+        severity="warning",
+    )
+
+
+def _unbalanced(
+    classes: list[dict[str, Any]], load: str, ratio: float, where: str, limit: float, severity: str
+) -> Diagnostic:
+    heaviest, lightest = (pick(classes, key=lambda part: part[load]) for pick in (max, min))
+    shares = ", ".join(f"GPUs {part['gpus']}: {part[load]:,}" for part in (heaviest, lightest))
+    return Diagnostic(
+        "DEP2",
+        f"{load.replace('_', ' ')} are unbalanced: GPUs {heaviest['gpus']} carry {ratio:.2f} × the mean",
+        where,
+        expected=f"at most {limit:.2f}",
+        actual=f"{ratio:.2f} (largest and smallest: {shares})",
+        hint="stages differ: give those with the embedding or the head fewer layers (--stages)",
+        severity=severity,
+    )
+
+
+def _gb(value: int) -> str:
+    return f"{value / 1e9:.1f} GB"

@@ -1,0 +1,106 @@
+"""Which deployments a request asks for: every model × (baseline, proposals), on one cluster, with one set of sizes.
+
+What the description does not say is settled here and listed as assumed: the baseline, the GPUs, batch and sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from .diagnostics import Diagnostic, Refused
+from .frontends.model import Experiment, Model
+from .frontends.source import experiment_of
+from .frontends.strategy import resolve
+from .ir.plan import Plan
+from .job import Job, Request
+from .passes.rules import data_parallel_size
+
+SEQUENCES_PER_REPLICA = 8
+DEFAULT_SEQ_LEN = 1024
+SYMBOLIC = "symbolic"
+
+
+def plan(request: Request) -> list[Job]:
+    """Every deployment asked for, the baseline of each model first.
+
+    A strategy that cannot be planned is a refused job and the others go on. Refused when the description is wrong, no
+    strategy is named, or none of those proposed can be planned.
+    """
+    experiment = experiment_of(request.source)
+    if not (request.strategies or experiment.strategies):
+        hint = "try --strategy tp=8, or `dagc strategies`"
+        raise Refused(Diagnostic("unknown-strategy", "no strategy was named", hint=hint), usage=True)
+    jobs = [job for model in experiment.models for job in _Planner(request, experiment, model).jobs()]
+    if all(job.plan is None for job in jobs if job.role == "proposed"):
+        raise Refused(*dict.fromkeys(d for job in jobs for d in job.diagnostics))
+    return jobs
+
+
+class _Planner:
+    """Plans the deployments of one model and notes what it assumes."""
+
+    def __init__(self, request: Request, experiment: Experiment, model: Model) -> None:
+        self.request, self.experiment = request, experiment
+        self.model = replace(model, dtype=request.dtype) if request.dtype else model
+        self.assumed = [*experiment.assumed, *model.assumed]
+        self.gpus = request.gpus or experiment.cluster.gpus
+
+    def jobs(self) -> Iterator[Job]:
+        texts = list(dict.fromkeys(self.request.strategies or self.experiment.strategies))
+        jobs = [self._job(text, "proposed", lambda text=text: self._proposal(text, len(texts))) for text in texts]
+        self.gpus = next((job.plan.gpus for job in jobs if job.plan), self.gpus or 1)
+        jobs = [*self._baseline(), *jobs]
+        sizes = self._sizes([job.plan for job in jobs if job.plan])
+        for job in jobs:
+            yield replace(job, sizes=sizes, assumed=tuple(dict.fromkeys(self.assumed)))
+
+    def _job(self, text: str, role: str, make: Callable[[], Plan]) -> Job:
+        cluster = replace(self.experiment.cluster, gpus=self.gpus)
+        try:
+            made = make()
+        except Refused as refused:
+            return Job(self.model, text, role, cluster, diagnostics=list(refused.diagnostics))
+        return Job(self.model, made.name, role, replace(cluster, gpus=made.gpus), made)
+
+    def _proposal(self, text: str, others: int) -> Plan:
+        """A named strategy with the request's mesh; `--stages` binds where there are stages."""
+        mesh, stages, inline = self.request.mesh, self.request.stages, self.experiment.inline
+        made = resolve(text, gpus=self.gpus, mesh=mesh, inline=inline)
+        if stages and (made.stages or others == 1):
+            made = resolve(text, gpus=self.gpus, mesh=mesh, stages=stages, inline=inline)
+        if self.gpus is None:
+            self.assumed.append(f"gpus = {made.gpus} (what the mesh of {text} needs)")
+        return made
+
+    def _baseline(self) -> Iterator[Job]:
+        text, stages = self.request.baseline or self.experiment.baseline, None
+        if text is None:
+            text, stages = self._usual_baseline()
+            cut = f", stages {stages}" if stages else ""
+            self.assumed.append(f"baseline = {text}{cut} (tensor parallel inside a node, pipeline parallel across)")
+        if text != "none":
+            inline = self.experiment.inline
+            yield self._job(text, "baseline", lambda: resolve(text, gpus=self.gpus, stages=stages, inline=inline))
+
+    def _usual_baseline(self) -> tuple[str, str | None]:
+        """Tensor parallel inside a node as far as the heads divide, pipeline parallel across; uneven if need be."""
+        gpus, heads = self.gpus or 1, self.model.attention.heads
+        most = min(gpus, self.experiment.cluster.gpus_per_node)
+        tp = max(size for size in range(1, most + 1) if gpus % size == 0 and heads % size == 0)
+        pp = gpus // tp
+        text = ",".join(f"{axis}={size}" for axis, size in (("tp", tp), ("pp", pp)) if size > 1) or "tp=1"
+        return text, "uneven" if len(self.model.layers) % pp else None
+
+    def _sizes(self, plans: list[Plan]) -> dict[str, int | None]:
+        """Batch and sequence: as given, or 8 sequences of 1,024 tokens per data-parallel replica of the widest plan."""
+        batch = self.request.batch_size or self.experiment.batch_size
+        seq = self.request.seq_len or self.experiment.seq_len
+        if batch is None:
+            widest = max(map(data_parallel_size, plans), default=1)
+            batch = SEQUENCES_PER_REPLICA * widest
+            self.assumed.append(f"batch_size = {batch} (8 × the data-parallel size {widest}, for every deployment)")
+        if seq is None:
+            seq = DEFAULT_SEQ_LEN
+            self.assumed.append(f"seq_len = {seq}")
+        return {name: None if size == SYMBOLIC else int(size) for name, size in (("B", batch), ("S", seq))}
