@@ -44,7 +44,8 @@ class PlacePass(ModulePass):
         plan = plan_of(op)
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to place by", hint="name a strategy"))
-        mesh = Mesh(tuple(_refined(plan, op)), plan.stages.axis if plan.stages else "")
+        staged = plan.stages is not None and plan.size(plan.stages.axis) > 1
+        mesh = Mesh(tuple(_refined(plan, op)), plan.stages.axis if plan.stages and staged else "")
         stages = stage_layers(plan, _layers(op))
         _Placer(mesh, stages, boundaries(plan)).run(op)
         annotate(op, mesh=mesh)
@@ -92,9 +93,11 @@ def _stage_problem(stages: Stages, counts: list[int], count: int, layers: int) -
 
 
 def _refined(plan: Plan, module: ModuleOp) -> Iterator[tuple[str, int]]:
-    """The mesh's axes, split where a related dimension (kv_heads) takes only part of an axis that cuts its source."""
+    """Axes of more than one part, split where a related dimension (kv_heads) takes only part of what cuts its source."""
     related = _related_sizes(module)
     for axis in plan.axes:
+        if axis.size == 1:
+            continue
         part = axis.size
         for name, size in related.items():
             sources = RELATIONS[name].sources
