@@ -80,7 +80,7 @@ def _write_job(job: Job, folder: Folder, stem: str, options: Options) -> dict[st
         _write_views(graph, put, options)
         put("ir", "mlir", text_of(job.module))
         put("devices", "devices.json", _json_lines(devices(job.module)))
-    entry = _entry(job, graph if ok else None)
+    entry = _entry(job, graph if ok else None, options)
     put("report", "report.json", _json(_report(job, entry)))
     return {**entry, **{key: files.get(key) for key in KEYS}, "files": list(files.values())}
 
@@ -104,18 +104,24 @@ def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None]
 
 
 def _views(graph: Deployment, options: Options) -> Iterator[tuple[str, View]]:
-    whole, spmd = graph.nodes <= DOT_NODES or options.full, views.spmd(graph)
-    yield "", views.gpus(graph) if whole else spmd
-    yield "spmd", spmd
+    main = _main_view(graph, options)
+    yield "", main
+    yield "spmd", main if main.name == "spmd" else views.spmd(graph)
     if graph.gpus > FEW_GPUS:
         yield "representative", views.representative(graph)
+
+
+def _main_view(graph: Deployment, options: Options) -> View:
+    """Every GPU, as long as that can be written; else a lane per class of identical GPUs."""
+    whole = graph.nodes <= DOT_NODES or options.full
+    return views.gpus(graph) if whole else views.spmd(graph)
 
 
 def _drawable(graph: Deployment, view: View, options: Options) -> bool:
     return options.full_svg or view.name != "gpus" or graph.nodes <= SVG_NODES
 
 
-def _entry(job: Job, graph: Deployment | None) -> dict[str, Any]:
+def _entry(job: Job, graph: Deployment | None, options: Options) -> dict[str, Any]:
     return {
         "model": job.model.name,
         "strategy": job.strategy,
@@ -126,6 +132,7 @@ def _entry(job: Job, graph: Deployment | None) -> dict[str, Any]:
         "reason": [str(d) for d in job.diagnostics if d.severity == "error"],
         "nodes": graph.nodes if graph else None,
         "edges": graph.edges if graph else None,
+        "dot_view": _main_view(graph, options).name if graph else None,
     }
 
 

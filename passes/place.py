@@ -93,7 +93,7 @@ def _stage_problem(stages: Stages, counts: list[int], count: int, layers: int) -
 
 
 def _refined(plan: Plan, module: ModuleOp) -> Iterator[tuple[str, int]]:
-    """Axes of more than one part, split where a related dimension (kv_heads) takes only part of what cuts its source."""
+    """Axes of several parts, split where a related dimension (kv_heads) takes only part of what cuts its source."""
     related = _related_sizes(module)
     for axis in plan.axes:
         if axis.size == 1:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from small_models import CP, EP, EP_REPLICATED, LISTED, MODELS, PLANS, SIZES, TP, WEIGHTS, plan, rule
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Operation, SSAValue
 
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
-from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
 from dagc.ir.dialect import context
-from dagc.ir.evaluate import Misplaced, Pieces, evaluate, random_weights, run
+from dagc.ir.evaluate import Misplaced, Pieces, evaluate, run
 from dagc.ir.module import annotate, layer_of, mesh_of, operators, plain_path, sizes_of
 from dagc.ir.op import Operator, attribute, tensor_of
 from dagc.ir.ops import COMPUTE
@@ -26,95 +26,11 @@ from dagc.ir.ops.linear import GroupedProjectOp
 from dagc.ir.ops.moe import CountOp
 from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, GatherOp, ReduceScatterOp, SliceOp
 from dagc.ir.ops.program import OutputOp, RepeatOp, WeightOp
-from dagc.ir.plan import Axis, Plan, Rule, Stages
+from dagc.ir.plan import Plan
 from dagc.passes.communicate import CommunicatePass
 from dagc.passes.place import PlacePass
 from dagc.passes.shard import ShardPass
 from dagc.passes.tidy import TidyPass
-
-SIZES = {"B": 4, "S": 8}
-WEIGHTS = random_weights(seed=1)
-FFN = FeedForward(12, "silu", gated=True)
-PLAIN_FFN = FeedForward(12, "gelu", gated=False, bias=True)
-EXPERTS = MixtureOfExperts(experts=4, top_k=2, expert=FFN, normalize=True)
-SHARED = MixtureOfExperts(4, 2, FFN, normalize=False, shared=FFN, shared_gate=True)
-
-MODELS = {
-    "dense": Model("dense", 8, ("dense",) * 3, Attention(4, 2, 4, rope=True, qkv_bias=True, qk_norm=True),
-                   "rms_norm", "bf16", dense=FFN, vocab=24),
-    "moe": Model("moe", 8, ("moe",) * 3, Attention(4, 2, 4, rope=True),
-                 "rms_norm", "bf16", moe=SHARED, vocab=24, tied=True),
-    "pattern": Model("pattern", 8, ("dense", "moe") * 2, Attention(4, 4, 2, rope=False, window=3, o_bias=True),
-                     "layer_norm", "bf16", dense=PLAIN_FFN, moe=EXPERTS, vocab=24),
-    "hidden": Model("hidden", 8, ("dense", "moe", "moe"), Attention(4, 1, 2, rope=True),
-                    "rms_norm", "bf16", dense=FFN, moe=EXPERTS),
-}  # fmt: skip
-
-
-def rule(at: str, axis: str, *cuts: str) -> Rule:
-    return Rule(tuple(at.split()), axis, cuts)
-
-
-TP = (rule("*", "tp", "heads", "ffn", "vocab"),)
-DP = (rule("*", "dp", "batch_size"),)
-CP = (rule("*", "cp", "seq_len"),)
-SP = (
-    rule("*", "tp", "seq_len"),
-    rule("*.attention *.ffn *.moe", "tp", "heads", "ffn"),
-    rule("embed head", "tp", "vocab"),
-)
-EP = (rule("*", "ep", "batch_size"), rule("*.experts", "ep", "experts"))
-EP_REPLICATED = (rule("*.dispatch *.experts *.combine", "ep", "experts"),)
-ULYSSES = (rule("*", "sp", "seq_len"), rule("*.core", "sp", "heads"))
-TWO_LEVEL = (
-    rule("*", "hg", "heads", "ffn", "vocab"),
-    rule("*", "ds", "d_k", "ffn", "vocab"),
-    rule("*.q_norm *.k_norm *.scores *.scale *.mask *.softmax *.q_rope *.k_rope", "ds"),
-)
-ALL_TO_EXPERTS = (*DP, *ULYSSES, rule("*.experts", "dp", "experts"), rule("*.experts", "sp", "experts"))
-WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
-
-
-def plan(rules: tuple[Rule, ...], layers: str | tuple[int, ...] = "", **axes: int) -> Plan:
-    """A plan over these axes, outermost first; with `layers`, the axis pp numbers stages."""
-    return Plan("test", tuple(map(Axis, axes, axes.values())), rules, Stages("pp", layers) if layers else None)
-
-
-PLANS = {
-    "one gpu": plan((), tp=1),
-    "tp2": plan(TP, tp=2),
-    "tp4, more than kv heads": plan(TP, tp=4),
-    "tp without vocab": plan((rule("*", "tp", "heads", "ffn"),), tp=2),
-    "tp-sp": plan(SP, tp=4),
-    "dp": plan(DP, dp=4),
-    "ep": plan(EP, ep=4),
-    "ep replicated": plan(EP_REPLICATED, ep=4),
-    "ep×tp": plan(EP + TP, ep=2, tp=2),
-    "ep×tp, tp outside": plan(EP + TP, tp=2, ep=2),
-    "ep×tp, experts over both": plan(WIDE_EP, dp=2, tp=2),
-    "tokens and experts over both": plan(ALL_TO_EXPERTS, dp=2, sp=2),
-    "ulysses": plan(ULYSSES, sp=4),
-    "cp": plan(CP, cp=4),
-    "cp, experts over cp": plan((*CP, rule("*.experts", "cp", "experts")), cp=4),
-    "two-level": plan(TWO_LEVEL, hg=2, ds=2),
-    "2d tp": plan((*TP, rule("*", "cp", "ffn"), rule("*.attention", "cp", "d_k"), rule(
-        "*.q_norm *.k_norm *.scores *.scale *.mask *.softmax *.q_rope *.k_rope", "cp")), tp=2, cp=2),
-    "pp uneven": plan((), "uneven", pp=2),
-    "pp listed": plan((), (2, 1), pp=2),
-    "pp×tp": plan(TP, "uneven", pp=2, tp=2),
-    "tp×pp, stages innermost": plan(TP, "uneven", tp=2, pp=2),
-    "dp×tp×pp": plan(DP + TP, "uneven", pp=2, dp=2, tp=2),
-    "dp×cp×tp": plan(DP + CP + TP, dp=2, cp=2, tp=2),
-    "dp×ep": plan(DP + EP, dp=2, ep=2),
-    "cp×ep": plan(CP + EP, cp=2, ep=2),
-    "ep×cp": plan(EP + CP, ep=2, cp=2),
-    "pp×ep×tp-sp": plan(EP + SP, "uneven", pp=2, ep=2, tp=2),
-    "some layers otherwise": plan((*TP, rule("layers[0-1].attention", "tp", "seq_len")), tp=2),
-    "one layer whole": plan((*TP, rule("layers[1]", "tp")), tp=2),
-    "tokens cut otherwise in one layer": plan((*EP, *CP, rule("layers[1]", "cp")), ep=2, cp=2),
-}  # fmt: skip
-
-LISTED = {"dense": (2, 1), "moe": (2, 1), "pattern": (3, 1), "hidden": (2, 1)}
 
 
 def cases() -> Iterator[object]:

@@ -174,7 +174,7 @@ def test_the_default_experiment() -> None:
     found = experiment_of(None)
     (model,) = found.models
     assert (model.name, len(model.layers), model.vocab, model.assumed) == ("moe-16x16", 16, None, ())
-    assert (found.cluster.gpus, found.baseline, found.batch_size, found.seq_len) == (16, "tp=8,pp=2", 128, 1024)
+    assert (found.cluster.gpus, found.baseline, found.batch_size, found.seq_len) == (16, None, 128, 1024)
 
 
 def test_built_in_models_are_listed_and_found_in_any_spelling() -> None:

@@ -27,3 +27,13 @@ def test_a_wrong_type_names_its_line(dims: str) -> None:
         parse_module(text, "m.mlir")
     (found,) = refusal.value.diagnostics
     assert (found.code, found.where) == ("syntax", "m.mlir:2")
+
+
+def test_any_xdsl_tool_reads_the_dialect() -> None:
+    from xdsl.universe import Universe
+
+    multiverse = Universe.get_multiverse()
+    assert multiverse.all_dialects["dag"]().name == "dag"
+    assert {name: multiverse.all_passes[name]().name for name in ("place", "shard", "communicate", "tidy")} == {
+        name: name for name in ("place", "shard", "communicate", "tidy")
+    }

@@ -49,7 +49,9 @@ def test_types() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *(ROOT / "tests").glob("*.py")], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_files_are_short_and_say_what_they_are(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 400
