@@ -9,6 +9,7 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from .backends.names import safe
+from .diagnostics import Diagnostic, Refused
 from .job import Job
 from .pipeline import text_of
 
@@ -33,9 +34,15 @@ class Dumps:
             self._texts[home / f"{number:02}-{name}.mlir"] = text
 
     def write(self) -> None:
-        """Write what was collected: each file aside first, then renamed."""
-        for path, text in self._texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_suffix(".mlir.partial")
-            aside.write_text(text)
-            aside.replace(path)
+        """Write what was collected: each file aside first, then renamed. Refused where that cannot be."""
+        try:
+            for path, text in self._texts.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                aside = path.with_suffix(".mlir.partial")
+                aside.write_text(text)
+                aside.replace(path)
+        except OSError as error:
+            problem = f"cannot write the dumps: {error.strerror}"
+            raise Refused(
+                Diagnostic("file", problem, str(self.folder), hint="choose another --dump-ir"), usage=True
+            ) from error
