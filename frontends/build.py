@@ -201,8 +201,8 @@ class _Builder:
         out = self._ffn("moe.shared_expert", x, spec.shared)
         if not spec.shared_gate:
             return out
-        gate = self._project("moe.shared_expert.gate", x, "hidden", hidden=self.model.hidden)
-        gate = self._add(ActivateOp, "moe.shared_expert.gate_sigmoid", gate, function="sigmoid")
+        gate = self._project("moe.shared_expert.output_gate", x, "hidden", hidden=self.model.hidden)
+        gate = self._add(ActivateOp, "moe.shared_expert.output_gate_sigmoid", gate, function="sigmoid")
         return self._add(MultiplyOp, "moe.shared_expert.gated", out, gate)
 
     def _head(self, x: SSAValue) -> SSAValue:

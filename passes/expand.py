@@ -20,7 +20,7 @@ from ..ir.dims import Sizes
 from ..ir.layout import Tensor
 from ..ir.local import elements, nbytes, plain, shown
 from ..ir.mesh import HOST, Mesh
-from ..ir.module import mesh_of, plan_of, sizes_of
+from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.attention import CacheOp
 from ..ir.ops.move import Collective, Mover, TransferOp
@@ -161,7 +161,7 @@ class _Builder:
 def _title(op: Operator, name: str) -> str:
     """`Q projection`; for a move what it is between: `All-to-all: down_proj → combine`."""
     if not isinstance(op, Mover):
-        return title_of(name)
+        return title_of(plain_path(op.path.data))
     if op.RULE.role is Role.HOST:
         return {"scatter": "Scatter input", "gather": "Gather output"}[name]
     kind = op.collective if isinstance(op, Collective) else {"transfer": "send/recv"}.get(name, name)

@@ -13,6 +13,10 @@ TITLES = {
     "k_proj": "K projection",
     "v_proj": "V projection",
     "o_proj": "Output projection",
+    "q_proj_bias": "Q bias",
+    "k_proj_bias": "K bias",
+    "v_proj_bias": "V bias",
+    "o_proj_bias": "Output bias",
     "q_rope": "RoPE Q",
     "k_rope": "RoPE K",
     "q_norm": "Norm Q",
@@ -38,6 +42,16 @@ TITLES = {
 }
 
 
-def title_of(segment: str) -> str:
-    """`q_proj` → "Q projection"."""
-    return TITLES.get(segment, segment.replace("_", " ").capitalize())
+MODULES = {"experts": "Expert", "shared_expert": "Shared expert"}
+"""Modules whose operators are named like others', and what tells them apart."""
+
+
+def title_of(path: str) -> str:
+    """
+    >>> title_of("layers.attention.q_proj"), title_of("layers.moe.experts.up_proj")
+    ('Q projection', 'Expert up projection')
+    """
+    *modules, segment = path.split(".")
+    title = TITLES.get(segment, segment.replace("_", " ").capitalize())
+    module = next((MODULES[name] for name in modules if name in MODULES), None)
+    return f"{module} {title[0].lower()}{title[1:]}" if module else title

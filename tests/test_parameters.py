@@ -19,7 +19,7 @@ CONFIGS = sorted((Path(__file__).parent / "data" / "configs").iterdir())
 NAMES = {
     "embed.weight": "embed_tokens.weight", "final_norm.weight": "norm.weight", "head.weight": "lm_head.weight",
     "attention_norm.weight": "input_layernorm.weight", "ffn_norm.weight": "post_attention_layernorm.weight",
-    "moe.gate.weight": "mlp.gate.weight", "moe.shared_expert.gate.weight": "mlp.shared_expert_gate.weight",
+    "moe.gate.weight": "mlp.gate.weight", "moe.shared_expert.output_gate.weight": "mlp.shared_expert_gate.weight",
 }  # fmt: skip
 
 
