@@ -1,10 +1,10 @@
 """devices.json: per GPU its stage, layers, experts, the slice of every weight it holds, its groups and their members.
 
     {"gpu": "3", "stage": "all", "layers": ["0-55"],
-     "weights": {"layers.attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], "d_k": [0, 128]}},
-     "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}}
+     "weights": {"layers[0-55].attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], "d_k": [0, 128]}},
+     "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}, "peers": {"sends to": 11}}
 
-Index ranges are half-open. Past `EACH` GPUs, those that hold the same slices share an entry and groups are left out.
+     "weights": {"layers[0-55].attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], …}, …},
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from xdsl.dialects.builtin import ModuleOp
 from ..ir.dims import Size, as_number
 from ..ir.layout import Dim
 from ..ir.mesh import Mesh
-from ..ir.module import layers_text, mesh_of, operators
-from ..ir.op import tensor_of
-from ..ir.ops.move import Collective
-from ..ir.ops.program import WeightOp
+from ..ir.module import layers_text, mesh_of, operators, plain_path
+from ..ir.op import Operator, tensor_of
+from ..ir.ops.move import Collective, TransferOp
+from ..ir.ops.program import RepeatOp, WeightOp
 
 EACH = 16_384
 
@@ -41,16 +41,27 @@ class _Pool:
         self.weights: dict[str, tuple[Dim, ...]] = {}
         self.layers: dict[str, None] = {}
         self.axes: dict[tuple[str, ...], None] = {}
+        self.peers: dict[str, np.ndarray] = {}
         for op, repeat in operators(module):
-            if tensor_of(op.out).pool != pool:
-                continue
-            if repeat:
-                self.layers[layers_text(op, repeat)] = None
-            if isinstance(op, WeightOp):
-                self.weights[op.path.data] = tensor_of(op.out).dims
-            elif isinstance(op, Collective):
-                self.axes[op.over] = None
+            if isinstance(op, TransferOp):
+                self._peer(tensor_of(op.operands[0]).pool, tensor_of(op.out).pool)
+            if tensor_of(op.out).pool == pool:
+                self._hold(op, repeat)
         self.parts = {dim.cuts: mesh.coordinate(pool, dim.cuts) for dims in self.weights.values() for dim in dims}
+
+    def _hold(self, op: Operator, repeat: RepeatOp | None) -> None:
+        if repeat:
+            self.layers[layers_text(op, repeat)] = None
+        if isinstance(op, WeightOp):
+            self.weights[_addressed(op, repeat)] = tensor_of(op.out).dims
+        elif isinstance(op, Collective):
+            self.axes[op.over] = None
+
+    def _peer(self, source: str, target: str) -> None:
+        if source == self.pool:
+            self.peers["sends to"] = self.mesh.ids(target).reshape(-1)
+        if target == self.pool:
+            self.peers["receives from"] = self.mesh.ids(source).reshape(-1)
 
     def entries(self) -> Iterator[dict[str, Any]]:
         each = self.mesh.gpus <= EACH
@@ -64,6 +75,7 @@ class _Pool:
             }
             if each:
                 entry["groups"] = self._groups(int(self.ids[first]))
+                entry["peers"] = {kind: int(ids[first]) for kind, ids in self.peers.items()}
             yield entry
 
     def _alone(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -97,6 +109,12 @@ class _Pool:
             row = groups[np.flatnonzero((groups == gpu).any(axis=1))[0]]
             found["·".join(dict.fromkeys(axis.split(".")[0] for axis in axes))] = [int(member) for member in row]
         return found
+
+
+def _addressed(op: WeightOp, repeat: RepeatOp | None) -> str:
+    """A weight's path with the layers it is there for: layers[0-15].attention.q_proj.weight."""
+    path = plain_path(op.path.data)
+    return path.replace("layers.", f"layers[{layers_text(op, repeat)}].", 1) if repeat else path
 
 
 def runs(ids: np.ndarray) -> str:
