@@ -4,7 +4,8 @@
      "weights": {"layers[0-55].attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], "d_k": [0, 128]}},
      "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}, "peers": {"sends to": 11}}
 
-     "weights": {"layers[0-55].attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], …}, …},
+Index ranges are half-open. Past `EACH` GPUs those that hold the same slices share an entry, and groups and peers are
+left out.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from .layout import Tensor
 from .mesh import HOST, Mesh
 from .module import mesh_of, offset_of, plain_path, sizes_of
 from .op import Indices, Operator, Relation, tensor_of
-from .ops.moe import EXPERT_TOKENS, MERGED_TOKENS, SOURCES, TOKEN_PARTS, TOKENS
+from .ops import UNORDERED
+from .ops.moe import EXPERT_TOKENS, MERGED_TOKENS, TOKEN_PARTS, TOKENS
 from .ops.move import (
     AllGatherOp,
     AllReduceOp,
@@ -47,8 +48,6 @@ WeightKey = tuple[str, int | None]
 Weights = Callable[[WeightKey, tuple[int, ...]], np.ndarray]
 
 HOST_ID = -1
-ROWS = frozenset({MERGED_TOKENS.name, SOURCES.name})
-"""Dimensions whose rows carry what they stand for, so that their order is free."""
 
 
 class Misplaced(ValueError):
@@ -244,7 +243,7 @@ class _Machine:
         names = tensor_of(op.out).names
         for gpu, positions in self._layout(tensor_of(op.out)).items():
             for name, held, own in zip(names, pieces[gpu].held, positions, strict=True):
-                if name not in ROWS and not _equal(held, own):
+                if name not in UNORDERED and not _equal(held, own):
                     raise Misplaced(f"{op.path.data}: GPU {gpu} holds {name} {held}, its layout says {own}")
         return pieces
 

@@ -49,10 +49,13 @@ class Relation:
 
     Tokens cut by dp (batch_size) and cp (seq_len) cut expert_tokens by dp, then cp. Heads cut by tp cut kv_heads by
     those of tp's sub-axes that divide kv_heads; the others hold copies.
+
+    `unordered`: rows carry what they stand for, so that the order of a GPU's parts is free (routed tokens).
     """
 
     name: str
     sources: tuple[str, ...]
+    unordered: bool = False
 
 
 @dataclass(frozen=True)

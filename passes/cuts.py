@@ -79,7 +79,19 @@ class Cuts:
             for name in space:
                 if self._hits(name, rule.cuts) and self._divides(axis, rule, name, space, cuts, place):
                     cuts[name] = (*cuts[name], axis)
-        return cuts
+        return {name: self._by_source(name, axes, place) for name, axes in cuts.items()}
+
+    def _by_source(self, name: str, axes: tuple[str, ...], place: Place) -> tuple[str, ...]:
+        """A merged dimension is cut by the axes of its outermost source first, as where it is made."""
+        sources = RELATIONS[name].sources if name in RELATIONS else ()
+        if len(sources) < 2:
+            return axes
+
+        def rank(axis: str) -> int:
+            rule = self.rules.rule(axis, place.path, place.layer)
+            return next((i for i, source in enumerate(sources) if rule and source in rule.cuts), len(sources))
+
+        return tuple(sorted(axes, key=rank))
 
     def _hits(self, name: str, listed: tuple[str, ...]) -> bool:
         return name in listed or self._source(name, listed) is not None

@@ -7,7 +7,8 @@
 Order: debts first (reduce-scatter where the axis is wanted next on a dimension, else all-reduce), then slices, then,
 repeatedly, the longest suffix of a dimension's axes that another dimension wants next, as ONE all-to-all; only where
 there is none is the innermost unwanted axis gathered. Axis by axis instead, (dp, tp) tokens → (dp, tp) experts would
-become two gathers and two slices.
+become two gathers and two slices. Where the order of parts is free (routed tokens), any unwanted axis may leave:
+expert_tokens / ep / cp → experts / ep, expert_tokens / cp is one all-to-all over ep.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..ir.layout import Tensor
+from ..ir.layout import Dim, Tensor
+from ..ir.ops import UNORDERED
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,30 @@ def _fuse(first: Step, second: Step) -> Step | None:
 def _wanted(have: Tensor, need: Tensor) -> dict[str, tuple[str, ...]]:
     """Per dimension the axes it still wants, in order, where what it has is a prefix of what it needs."""
     return {
-        before.name: after.cuts[len(before.cuts) :]
+        before.name: tuple(axis for axis in after.cuts if axis not in before.cuts)
         for before, after in zip(have.dims, need.dims, strict=True)
-        if after.cuts[: len(before.cuts)] == before.cuts
+        if not _unwanted(before, after)
     }
+
+
+def _unwanted(have: Dim, need: Dim) -> tuple[str, ...]:
+    """Axes that must leave a dimension: those behind the common prefix, or, where order is free, those not needed."""
+    if have.name in UNORDERED:
+        return tuple(axis for axis in have.cuts if axis not in need.cuts)
+    common = next((i for i, (x, y) in enumerate(zip(have.cuts, need.cuts, strict=False)) if x != y), len(need.cuts))
+    return have.cuts[common:]
+
+
+def _plus(have: Tensor, need: Tensor, name: str, axes: tuple[str, ...]) -> Tensor:
+    """A dimension cut by more axes: innermost, or, where order is free, in the order needed."""
+    cuts, wanted = (*have.dim(name).cuts, *axes), need.dim(name).cuts
+    if name in UNORDERED:
+        cuts = (*(axis for axis in wanted if axis in cuts), *(axis for axis in cuts if axis not in wanted))
+    return have.cut({name: cuts})
+
+
+def _minus(have: Tensor, name: str, axes: tuple[str, ...]) -> Tensor:
+    return have.cut({name: tuple(axis for axis in have.dim(name).cuts if axis not in axes)})
 
 
 def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
@@ -67,9 +89,7 @@ def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
         axes = _leading(wants, paying)
         if axes:
             paying -= set(axes)
-            have = replace(
-                have.cut({name: (*have.dim(name).cuts, *axes)}), owes=tuple(a for a in have.owes if a not in axes)
-            )
+            have = replace(_plus(have, need, name, axes), owes=tuple(a for a in have.owes if a not in axes))
             yield Step("reduce_scatter", axes, name, name, have)
     if paying:
         axes = tuple(axis for axis in have.owes if axis in paying)
@@ -87,7 +107,7 @@ def _slices(have: Tensor, need: Tensor) -> Iterator[Step]:
     for name, wants in _wanted(have, need).items():
         axes = _leading(wants, set(wants) - set(have.axes))
         if axes:
-            have = have.cut({name: (*have.dim(name).cuts, *axes)})
+            have = _plus(have, need, name, axes)
             yield Step("slice", axes, name, name, have)
 
 
@@ -103,24 +123,18 @@ def _exchange(have: Tensor, need: Tensor) -> Step | None:
     wanted = _wanted(have, need)
     best: Step | None = None
     for dim in have.dims:
-        kept = len(_common(dim.cuts, need.dim(dim.name).cuts))
-        for start in range(kept, len(dim.cuts)):
-            suffix = dim.cuts[start:]
+        leaving = _unwanted(dim, need.dim(dim.name))
+        for suffix in (leaving[start:] for start in range(len(leaving))):
             to = next((n for n, wants in wanted.items() if n != dim.name and wants[: len(suffix)] == suffix), None)
             if to and (best is None or len(suffix) > len(best.axes)):
-                after = have.cut({dim.name: dim.cuts[:start], to: (*have.dim(to).cuts, *suffix)})
+                after = _plus(_minus(have, dim.name, suffix), need, to, suffix)
                 best = Step("all_to_all", suffix, dim.name, to, after)
     return best
 
 
 def _gather(have: Tensor, need: Tensor) -> Step | None:
-    """Gather the innermost axis of the first dimension that holds an unwanted one."""
+    """Gather the innermost unwanted axis of the first dimension that has one."""
     for dim in have.dims:
-        if len(_common(dim.cuts, need.dim(dim.name).cuts)) < len(dim.cuts):
-            return Step("all_gather", dim.cuts[-1:], dim.name, dim.name, have.cut({dim.name: dim.cuts[:-1]}))
+        if leaving := _unwanted(dim, need.dim(dim.name))[-1:]:
+            return Step("all_gather", leaving, dim.name, dim.name, _minus(have, dim.name, leaving))
     return None
-
-
-def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
-    count = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    return a[:count]

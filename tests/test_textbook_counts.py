@@ -24,6 +24,8 @@ CASES = [
     ("mixtral-8x22b", "ep=8", {A2A: 2, COUNTS: 1}),
     ("mixtral-8x22b", "ep-replicated=8", {AR: 1}),
     ("mixtral-8x22b", "ep=8,tp=2", {A2A: 2, COUNTS: 1, AR: 2}),
+    ("mixtral-8x22b", "cp=2,ep=4", {AG: 2, A2A: 2, COUNTS: 1}),
+    ("mixtral-8x22b", "ulysses=2,ep=4", {A2A: 6, COUNTS: 1}),
     ("qwen3-30b-a3b", "ep=16", {A2A: 2, COUNTS: 1}),
     ("qwen3-30b-a3b", "ep8×tp2", {A2A: 2, COUNTS: 1, AR: 2}),
     ("qwen3-30b-a3b", "tp=8,pp=2", {AR: 2}),

@@ -37,3 +37,6 @@ OPERATORS: tuple[type[IRDLOperation], ...] = (*COMPUTE, *MOVES, *PROGRAM)
 
 RELATIONS: dict[str, Relation] = {relation.name: relation for op in COMPUTE for relation in op.RULE.relates}
 """Every declared relation by the name it derives."""
+
+UNORDERED = frozenset(name for name, relation in RELATIONS.items() if relation.unordered)
+"""Dimensions whose axes may be taken away and added in any order."""

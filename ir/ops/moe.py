@@ -19,8 +19,8 @@ from ..layout import Dim, Tensor
 from ..op import Computation, Indices, Relation, Role, Rule
 
 TOKENS = ("batch_size", "seq_len")
-MERGED_TOKENS = Relation("expert_tokens", TOKENS)
-SOURCES = Relation("sources", TOKENS)
+MERGED_TOKENS = Relation("expert_tokens", TOKENS, unordered=True)
+SOURCES = Relation("sources", TOKENS, unordered=True)
 EXPERT_TOKENS = symbol("T")
 """Rows per expert; defined in the module's sizes."""
 TOKEN_PARTS = symbol("P")

@@ -4,6 +4,7 @@
 * reduce_scatter, slice        the axes cut nothing before and cut `dim` innermost after
 * all_gather                   the axes cut `dim` innermost before, and nothing after
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
+                               (from and to anywhere in a dimension whose parts have no order: routed tokens)
 * transfer                     same layout, another pool of GPUs
 * scatter, gather              between a whole, paid value on the host and a paid one on GPUs
 * dag.move                     no debt begins in a move
@@ -19,6 +20,7 @@ from ...diagnostics import Diagnostic
 from ...ir.layout import Tensor
 from ...ir.mesh import HOST
 from ...ir.op import tensor_of
+from ...ir.ops import UNORDERED
 from ...ir.ops.move import (
     AllGatherOp,
     AllReduceOp,
@@ -64,7 +66,9 @@ def _kind(op: Mover) -> str:
 
 
 def _unordered(tensor: Tensor) -> Tensor:
-    return replace(tensor, owes=tuple(sorted(tensor.owes)))
+    """The tensor with axes sorted wherever their order means nothing."""
+    free = {dim.name: tuple(sorted(dim.cuts)) for dim in tensor.dims if dim.name in UNORDERED}
+    return replace(tensor.cut(free), owes=tuple(sorted(tensor.owes)))
 
 
 def _over(op: Mover) -> Axes:
@@ -90,6 +94,8 @@ def _scattered(axes: Axes, dim: str, before: Tensor) -> Tensor:
 
 def _gathered(axes: Axes, dim: str, before: Tensor) -> Tensor:
     cuts = _cuts(before, dim)
+    if dim in UNORDERED and set(axes) <= set(cuts):
+        return before.cut({dim: tuple(axis for axis in cuts if axis not in axes)})
     if cuts[len(cuts) - len(axes) :] != axes:
         raise _Illegal(f"joins {dim} over {axes_text(axes)}, but it is cut by {axes_text(cuts)}")
     return before.cut({dim: cuts[: len(cuts) - len(axes)]})
