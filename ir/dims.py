@@ -37,6 +37,12 @@ class ceildiv(sympy.Function):
         return a if b == 1 else None
 
 
+def rounded_up(size: Size, parts: Size) -> Size:
+    """The least multiple of `parts` that is at least `size`: parts · ⌈size / parts⌉."""
+    over, under = sympy.fraction(size)
+    return parts * ceildiv(over, under * parts)  # type: ignore[operator]
+
+
 @cache
 def symbol(name: str) -> Size:
     """The symbol of a size: a positive integer. One per name, so that equal names are equal symbols."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 
 from .dims import Sizes
 from .mesh import Mesh
@@ -40,6 +41,15 @@ def annotate(
         module.attributes["dag.plan"] = PlanAttr(plan)
     if mesh is not None:
         module.attributes["dag.mesh"] = MeshAttr(mesh)
+
+
+def replace_body(module: ModuleOp, ops: list[Operation]) -> None:
+    """Give a module another program, made from the old one."""
+    block = module.body.block
+    for old in reversed(list(block.ops)):
+        old.detach()
+        old.drop_all_references()
+    block.add_ops(ops)
 
 
 def operators(module: ModuleOp) -> Iterator[tuple[Operator, RepeatOp | None]]:

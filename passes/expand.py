@@ -55,8 +55,8 @@ def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
         members = mesh.size(op.over)
         counts = [measure(mesh, sizes, before) for measure in (elements, nbytes)]
         wholes = [measure(mesh, sizes, after) for measure in (elements, nbytes)]
-        moved = [op.sent(b, a, members) for b, a in zip(counts, wholes, strict=True)]  # type: ignore[arg-type]
-        return plain(moved[0]), plain(moved[1])  # type: ignore[arg-type]
+        moved = [op.sent(b, a, members) for b, a in zip(counts, wholes, strict=True)]
+        return plain(moved[0]), plain(moved[1])
     return plain(elements(mesh, sizes, before)), plain(nbytes(mesh, sizes, before))
 
 

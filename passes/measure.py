@@ -29,6 +29,7 @@ from .liveness import peak
 from .selection import is_selection
 
 ZERO = number(0)
+SEND: tuple[str, tuple[str, ...]] = ("send/recv", ())
 
 
 @dataclass
@@ -91,9 +92,8 @@ class _Look:
         tensor = tensor_of(op.out)
         totals = self.pools[tensor.pool]
         self._axes[tensor.pool, _module(op)] |= dict.fromkeys(tensor.axes)
-        first = op.tied is None
-        self.total += tensor.points * times if first else ZERO
-        identity = op.path.data if first else op.tied.data  # type: ignore[union-attr]
+        self.total += ZERO if op.tied else tensor.points * times
+        identity = op.tied.data if op.tied else op.path.data
         if (tensor.pool, identity) in self._tied:
             return
         if "." in identity and not identity.startswith("layers"):
@@ -124,11 +124,11 @@ class _Look:
     def _communication(self, op: Mover, repeat: RepeatOp | None, times: int) -> None:
         before, after = tensor_of(op.operands[0]), tensor_of(op.out)
         count, size = sent(op, self.mesh, self.sizes)
-        is_transfer = isinstance(op, TransferOp)
+        collective, axes = (op.collective, axis_names(op.over)) if isinstance(op, Collective) else SEND
         self.collectives.append(
             {
-                "collective": "send/recv" if is_transfer else op.collective,  # type: ignore[attr-defined]
-                "axes": [self.mesh.stages] if is_transfer else list(axis_names(op.over)),  # type: ignore[attr-defined]
+                "collective": collective,
+                "axes": list(axes or (self.mesh.stages,)),
                 "after": op.path.data,
                 "layers": layers_text(op, repeat) if repeat else None,
                 "repeat": times,

@@ -25,7 +25,7 @@ from xdsl.passes import ModulePass
 from ..diagnostics import Diagnostic, Refused
 from ..ir.dims import as_number
 from ..ir.mesh import HOST, Mesh
-from ..ir.module import annotate, offset_of, operators, plan_of
+from ..ir.module import annotate, offset_of, operators, plan_of, replace_body
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import RELATIONS
 from ..ir.ops.move import MoveOp
@@ -139,11 +139,7 @@ class _Placer:
                 pool = self._repeat(op)
             elif isinstance(op, Operator):
                 self._operator(op, HOST if isinstance(op, InputOp | OutputOp) else pool)
-        block = module.body.block
-        for op in reversed(list(block.ops)):
-            op.detach()
-            op.drop_all_references()
-        block.add_ops(self.out)
+        replace_body(module, self.out)
 
     def _operator(self, op: Operator, pool: str, offset: int = 0) -> None:
         made = op.clone(self.env)

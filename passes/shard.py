@@ -12,6 +12,7 @@ user refuses it, it is paid once for all users. Whatever differs becomes a `dag.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import lcm
 
@@ -21,10 +22,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ..diagnostics import Diagnostic, Refused
-from ..ir.dims import Sizes, ceildiv, number, ratio
+from ..ir.dims import Sizes, number, ratio, rounded_up
 from ..ir.layout import Dim, Tensor
 from ..ir.mesh import Mesh
-from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, sizes_of
+from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, replace_body, sizes_of
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
 from ..ir.ops.move import MoveOp
@@ -55,7 +56,7 @@ class ShardPass(ModulePass):
             paid = paid | {value: sharder.needs[value] for value in sharder.refused}
         if idle := [axis for axis in mesh.inner if axis not in cuts.used and mesh.size((axis,)) > 1]:
             raise Refused(*(_idle(axis, mesh, plan) for axis in idle))
-        _replace(op, body)
+        replace_body(op, body)
         annotate(op, sizes=_routed(op, mesh))
 
 
@@ -72,14 +73,6 @@ def _idle(axis: str, mesh: Mesh, plan: Plan) -> Diagnostic:
     )
 
 
-def _replace(module: ModuleOp, body: list[Operation]) -> None:
-    block = module.body.block
-    for old in reversed(list(block.ops)):
-        old.detach()
-        old.drop_all_references()
-    block.add_ops(body)
-
-
 def _routed(module: ModuleOp, mesh: Mesh) -> Sizes:
     """Define P, the parts of the tokens where they are dispatched, and T, the rows per expert, rounded up per part."""
     sizes = sizes_of(module)
@@ -87,10 +80,12 @@ def _routed(module: ModuleOp, mesh: Mesh) -> Sizes:
     if not parts:
         return sizes
     count = lcm(*parts)
-    exact = next(d.exact for d in sizes.defined if d.name == str(EXPERT_TOKENS))
-    shown = TOKEN_PARTS * ceildiv(exact.as_numer_denom()[0], exact.as_numer_denom()[1] * TOKEN_PARTS)  # type: ignore
+    exact = next((d.exact for d in sizes.defined if d.name == str(EXPERT_TOKENS)), None)
+    if exact is None:
+        problem = f"tokens are dispatched, but dag.sizes does not define {EXPERT_TOKENS}, the rows per expert"
+        raise Refused(Diagnostic("ill-formed", problem, expected=f'{EXPERT_TOKENS} = "…" exactly "…"'))
     sizes = sizes.define(str(TOKEN_PARTS), number(count), number(count))
-    return sizes.define(str(EXPERT_TOKENS), shown, exact)
+    return sizes.define(str(EXPERT_TOKENS), rounded_up(exact, TOKEN_PARTS), exact)
 
 
 def _token_axes(op: Operator) -> tuple[str, ...]:
@@ -111,8 +106,8 @@ class _Sharder:
     out: list[Operation] = field(default_factory=list)
     repeat: RepeatOp | None = None
 
-    def block(self, ops: object) -> list[Operation]:
-        for op in list(ops):  # type: ignore[call-overload]
+    def block(self, ops: Iterable[Operation]) -> list[Operation]:
+        for op in list(ops):
             match op:
                 case MoveOp():
                     self.env[op.out] = self.env[op.operands[0]]

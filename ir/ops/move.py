@@ -8,13 +8,13 @@ all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 
+from ..dims import Size
 from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
 
@@ -53,7 +53,7 @@ class Collective(Mover):
         return tuple(axis.data for axis in self.axes)
 
     @classmethod
-    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+    def sent(cls, before: Size, after: Size, members: int) -> Size:
         """Elements one member sends, of its local elements before and after."""
         raise NotImplementedError(cls.name)
 
@@ -65,7 +65,7 @@ class AllReduceOp(Collective):
     name = "dag.all_reduce"
 
     @classmethod
-    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+    def sent(cls, before: Size, after: Size, members: int) -> Size:
         return 2 * before * (members - 1) / members
 
 
@@ -77,7 +77,7 @@ class ReduceScatterOp(Collective):
     dim = prop_def(StringAttr)
 
     @classmethod
-    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+    def sent(cls, before: Size, after: Size, members: int) -> Size:
         return before * (members - 1) / members
 
 
@@ -89,7 +89,7 @@ class AllGatherOp(Collective):
     dim = prop_def(StringAttr)
 
     @classmethod
-    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+    def sent(cls, before: Size, after: Size, members: int) -> Size:
         return after * (members - 1) / members
 
 
@@ -102,7 +102,7 @@ class AllToAllOp(Collective):
     to = prop_def(StringAttr)
 
     @classmethod
-    def sent(cls, before: Fraction, after: Fraction, members: int) -> Fraction:
+    def sent(cls, before: Size, after: Size, members: int) -> Size:
         return before * (members - 1) / members
 
 
