@@ -55,13 +55,6 @@ class Refused(Exception):
         self.usage = usage
 
 
-def refuse_if(diagnostics: Iterable[Diagnostic]) -> None:
-    """Raise `Refused` with all errors among `diagnostics`; warnings alone pass."""
-    errors = [d for d in diagnostics if d.severity == "error"]
-    if errors:
-        raise Refused(*errors)
-
-
 def nearest(word: str, known: Iterable[str]) -> str:
     """ "did you mean …" for an unknown name, or the list of the known ones."""
     from difflib import get_close_matches

@@ -139,7 +139,7 @@ def _entry(job: Job, graph: Deployment | None, options: Options) -> dict[str, An
 def _report(job: Job, entry: dict[str, Any]) -> dict[str, Any]:
     verdict = job.verdict
     return report(
-        identity=entry,
+        identity={**entry, "cluster": asdict(job.cluster)},
         plan=job.plan,
         sizes=job.sizes,
         figures=job.figures,

@@ -73,7 +73,6 @@ class Move:
     axes: tuple[str, ...]
     elements: Size
     bytes: Size
-    why: str = ""
 
 
 class Experts(Sequence[str]):

@@ -70,7 +70,3 @@ class Tensor:
 
 DTYPE_BITS = {"f32": 32, "f16": 16, "bf16": 16, "f8": 8, "i32": 32, "route": 48}
 """Bits per element. `route` is one routing decision: an i32 expert id and a 16-bit weight."""
-
-
-def dtype_bytes(dtype: str, elements: Size) -> Size:
-    return elements * DTYPE_BITS[dtype] / 8

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
-from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
+from xdsl.irdl import irdl_op_definition, prop_def
 
 from ..dims import Size
 from ..layout import Tensor
@@ -42,6 +42,8 @@ class Collective(Mover):
     """A move among the GPUs of a group, which differ along `axes` only."""
 
     axes = prop_def(ArrayAttr[StringAttr])
+    FACTOR: ClassVar[int] = 1
+    COUNTS: ClassVar[str] = "before"
 
     @property
     def collective(self) -> str:
@@ -52,10 +54,10 @@ class Collective(Mover):
     def over(self) -> tuple[str, ...]:
         return tuple(axis.data for axis in self.axes)
 
-    @classmethod
-    def sent(cls, before: Size, after: Size, members: int) -> Size:
-        """Elements one member sends, of its local elements before and after."""
-        raise NotImplementedError(cls.name)
+    def sent(self, before: Size, after: Size, members: int) -> Size:
+        """What one member sends, of what it holds before and after: FACTOR · (p-1)/p of one of them."""
+        held = after if self.COUNTS == "after" else before
+        return self.FACTOR * held * (members - 1) / members
 
 
 @irdl_op_definition
@@ -63,10 +65,7 @@ class AllReduceOp(Collective):
     """Pays a debt: every member gets the sum over the group."""
 
     name = "dag.all_reduce"
-
-    @classmethod
-    def sent(cls, before: Size, after: Size, members: int) -> Size:
-        return 2 * before * (members - 1) / members
+    FACTOR: ClassVar[int] = 2
 
 
 @irdl_op_definition
@@ -76,10 +75,6 @@ class ReduceScatterOp(Collective):
     name = "dag.reduce_scatter"
     dim = prop_def(StringAttr)
 
-    @classmethod
-    def sent(cls, before: Size, after: Size, members: int) -> Size:
-        return before * (members - 1) / members
-
 
 @irdl_op_definition
 class AllGatherOp(Collective):
@@ -87,10 +82,7 @@ class AllGatherOp(Collective):
 
     name = "dag.all_gather"
     dim = prop_def(StringAttr)
-
-    @classmethod
-    def sent(cls, before: Size, after: Size, members: int) -> Size:
-        return after * (members - 1) / members
+    COUNTS: ClassVar[str] = "after"
 
 
 @irdl_op_definition
@@ -100,10 +92,6 @@ class AllToAllOp(Collective):
     name = "dag.all_to_all"
     dim = prop_def(StringAttr)
     to = prop_def(StringAttr)
-
-    @classmethod
-    def sent(cls, before: Size, after: Size, members: int) -> Size:
-        return before * (members - 1) / members
 
 
 @irdl_op_definition
@@ -125,7 +113,6 @@ class TransferOp(Mover):
     """Sends a value to the GPU of the same coordinates in another pool: the boundary of two pipeline stages."""
 
     name = "dag.transfer"
-    why = opt_prop_def(StringAttr)
 
 
 @irdl_op_definition
