@@ -23,6 +23,7 @@ from ..ir.module import layers_text, mesh_of, operators, plain_path
 from ..ir.op import Operator, tensor_of
 from ..ir.ops.move import Collective, TransferOp
 from ..ir.ops.program import RepeatOp, WeightOp
+from ..ir.plan import user_axis
 
 EACH = 16_384
 
@@ -108,7 +109,7 @@ class _Pool:
         for axes in self.axes:
             groups = self.mesh.groups(self.pool, axes)
             row = groups[np.flatnonzero((groups == gpu).any(axis=1))[0]]
-            found["·".join(dict.fromkeys(axis.split(".")[0] for axis in axes))] = [int(member) for member in row]
+            found["·".join(dict.fromkeys(map(user_axis, axes)))] = [int(member) for member in row]
         return found
 
 

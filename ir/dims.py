@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache, reduce
 from operator import mul
+from typing import cast
 
 import sympy
 
@@ -37,10 +38,15 @@ class ceildiv(sympy.Function):
         return a if b == 1 else None
 
 
+def quotient_up(over: Size, by: Size) -> Size:
+    """⌈over / by⌉, as an expression."""
+    return cast(Size, ceildiv(over, by))
+
+
 def rounded_up(size: Size, parts: Size) -> Size:
     """The least multiple of `parts` that is at least `size`: parts · ⌈size / parts⌉."""
     over, under = sympy.fraction(size)
-    return parts * ceildiv(over, under * parts)  # type: ignore[operator]
+    return parts * quotient_up(over, under * parts)
 
 
 @cache
@@ -143,7 +149,7 @@ def _factor(tokens: list[re.Match[str]]) -> tuple[Size, list[re.Match[str]]]:
 def _ceildiv(tokens: list[re.Match[str]]) -> tuple[Size, list[re.Match[str]]]:
     over, rest = _sum(_expect(tokens, "("))
     by, rest = _sum(_expect(rest, ","))
-    return ceildiv(over, _nonzero(by)), _expect(rest, ")")  # type: ignore[return-value]
+    return quotient_up(over, _nonzero(by)), _expect(rest, ")")
 
 
 def _nonzero(size: Size) -> Size:

@@ -64,4 +64,9 @@ class Plan:
 
     def rules_of(self, axis: str) -> list[Rule]:
         """The rules of an axis, or of the axis that a sub-axis (`tp.0`) is part of."""
-        return [rule for rule in self.rules if rule.axis == axis.split(".")[0]]
+        return [rule for rule in self.rules if rule.axis == user_axis(axis)]
+
+
+def user_axis(axis: str) -> str:
+    """An axis as the user named it: `tp` for the sub-axes `tp.0` and `tp.1` that placing may split it into."""
+    return axis.split(".")[0]

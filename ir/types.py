@@ -103,7 +103,7 @@ def _parse_factor(parser: AttrParser) -> dims.Size:
     arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, lambda: _parse_size(parser))
     if len(arguments) != 2 or arguments[1].is_zero:
         parser.raise_error("expected ceildiv(size, positive size)", at)
-    return dims.ceildiv(*arguments)  # type: ignore[return-value]
+    return dims.quotient_up(*arguments)
 
 
 def _axis(parser: AttrParser) -> str:

@@ -14,7 +14,7 @@ from ..ir.layout import Tensor
 from ..ir.mesh import Mesh
 from ..ir.op import Operator, where_of
 from ..ir.ops import RELATIONS
-from ..ir.plan import Plan, Rule
+from ..ir.plan import Plan, Rule, user_axis
 from .rules import Rules
 
 Joint = dict[str, tuple[str, ...]]
@@ -124,59 +124,57 @@ class Cuts:
         return True
 
     def _indivisible(self, axis: str, rule: Rule, name: str, size: int, parts: int, place: Place) -> None:
-        whole = axis.split(".")[0]
+        whole = user_axis(axis)
         works = [d for d in range(1, min(size, 4096) + 1) if size % d == 0]
-        self.problems.setdefault(
+        self._refuse(
             ("indivisible", whole, name),
-            Diagnostic(
-                "indivisible",
-                f"axis {whole} does not divide {name} = {size} into {parts} equal parts",
-                f"{rule.where} at {place.path}".strip(),
-                expected=f"a divisor of {size} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})",
-                actual=str(parts),
-                hint=f"use --mesh {whole}={max(d for d in works if d <= parts)}, or let the axis cut another dimension",
-            ),
+            rule,
+            place,
+            f"axis {whole} does not divide {name} = {size} into {parts} equal parts",
+            expected=f"a divisor of {size} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})",
+            actual=str(parts),
+            hint=f"use --mesh {whole}={max(d for d in works if d <= parts)}, or let the axis cut another dimension",
         )
 
     def _conflict(self, axis: str, rule: Rule, hit: set[str], place: Place) -> None:
-        self.problems.setdefault(
-            ("conflict", axis, *sorted(hit)),
-            Diagnostic(
-                "conflict",
-                f"axis {axis} would cut {' and '.join(sorted(hit))} of one operator",
-                f"{rule.where} at {place.path}".strip(),
-                expected="one dimension per axis and operator",
-                actual=f"rule at {', '.join(rule.at)}: {axis} cuts {', '.join(rule.cuts)}",
-                hint=f"add a rule for {place.path} that cuts one of them, or lifts the axis with ~",
-            ),
+        whole = user_axis(axis)
+        self._refuse(
+            ("conflict", whole, *sorted(hit)),
+            rule,
+            place,
+            f"axis {whole} would cut {' and '.join(sorted(hit))} of one operator",
+            expected="one dimension per axis and operator",
+            actual=f"rule at {', '.join(rule.at)}: {whole} cuts {', '.join(rule.cuts)}",
+            hint=f"add a rule for {place.path} that cuts one of them, or lifts the axis with ~",
         )
 
     def _scattered(self, axis: str, rule: Rule, name: str, place: Place) -> None:
-        inner = ", ".join(n for n in rule.cuts if n in RELATIONS[name].sources[1:])
-        self.problems.setdefault(
-            ("order", axis, name),
-            Diagnostic(
-                "rule",
-                f"axis {axis} cuts {inner} here, but {name} arrives whole: rows of one part do not lie together",
-                f"{rule.where} at {place.path}".strip(),
-                expected=f"{name} cut by {axis} since it was made",
-                actual=f"{name} whole",
-                hint=f"let {axis} cut {inner} at the dispatch and the experts too",
-            ),
+        whole, inner = user_axis(axis), ", ".join(n for n in rule.cuts if n in RELATIONS[name].sources[1:])
+        self._refuse(
+            ("rule", whole, name),
+            rule,
+            place,
+            f"axis {whole} cuts {inner} here, but {name} arrives whole: rows of one part do not lie together",
+            expected=f"{name} cut by {whole} since it was made",
+            actual=f"{name} whole",
+            hint=f"let {whole} cut {inner} at the dispatch and the experts too",
         )
 
     def _check_whole(self, op: Operator, cuts: Joint, place: Place) -> None:
         for name in op.whole():
             for axis in cuts.get(name, ()):
-                rule = self.rules.rule(axis, place.path, place.layer)
-                self.problems.setdefault(
-                    ("whole", axis, name, place.path),
-                    Diagnostic(
-                        "whole",
-                        f"{op.name.removeprefix('dag.')} needs {name} whole, axis {axis} cuts it",
-                        f"{rule.where if rule else ''} at {place.path}".strip(),
-                        expected=f"{name} uncut",
-                        actual=f"{name} / {axis}",
-                        hint=f"lift the axis there: {{at: {place.path}, cut: {{{axis}: ~}}}}",
-                    ),
+                whole = user_axis(axis)
+                self._refuse(
+                    ("whole", whole, name, place.path),
+                    self.rules.rule(axis, place.path, place.layer),
+                    place,
+                    f"{op.name.removeprefix('dag.')} needs {name} whole, axis {whole} cuts it",
+                    expected=f"{name} uncut",
+                    actual=f"{name} / {whole}",
+                    hint=f"lift the axis there: {{at: {place.path}, cut: {{{whole}: ~}}}}",
                 )
+
+    def _refuse(self, key: tuple[str, ...], rule: Rule | None, place: Place, problem: str, **more: str) -> None:
+        """Note a problem under its code, `key[0]`; the same one is said once, at the first place it is met."""
+        where = f"{rule.where if rule else ''} at {place.path}".strip()
+        self.problems.setdefault(key, Diagnostic(key[0], problem, where, **more))

@@ -25,6 +25,7 @@ from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.attention import CacheOp
 from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp
+from ..ir.plan import user_axis
 from .selection import is_selection
 from .titles import title_of
 
@@ -45,7 +46,7 @@ def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = ()) -> Deploym
 
 def axis_names(axes: tuple[str, ...]) -> tuple[str, ...]:
     """Axes as the user named them: sub-axes joined again (`tp.0`, `tp.1` → `tp`)."""
-    return tuple(dict.fromkeys(axis.split(".")[0] for axis in axes))
+    return tuple(dict.fromkeys(map(user_axis, axes)))
 
 
 def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:

@@ -145,6 +145,18 @@ def test_a_rule_that_cuts_two_dimensions_or_a_whole_one_names_itself(tmp_path: P
         assert "mine.yaml:3" in done.output
 
 
+def test_messages_name_the_axis_as_the_user_did(tmp_path: Path) -> None:
+    """Over 4 KV heads an axis of 8 is refined into tp.0 and tp.1; no one but the compiler knows these."""
+    strategy = tmp_path / "mine.yaml"
+    rules = ("{at: '*', cut: {tp: [heads, d_k]}}", "{at: '*', cut: {tp: heads}}\n  - {at: '*.k_rope', cut: {tp: d_k}}")
+    for rule, code in zip(rules, ("conflict", "whole"), strict=True):
+        strategy.write_text(f"mesh: {{tp: gpus}}\nrules:\n  - {rule}\n")
+        done = dagc("lower", config(tmp_path), "--strategy", strategy, "--gpus", 8, "--baseline", "none")
+        assert (done.exit_code, done.output.count(f"error[{code}]")) == (1, 1)
+        assert "axis tp " in done.output
+        assert "tp.0" not in done.output
+
+
 def test_unknown_source_and_unreadable_files(tmp_path: Path) -> None:
     for source, code in (("no-such-model", "unknown-model"), (tmp_path / "gone.yaml", "file")):
         done = dagc("lower", source, "--strategy", "tp=2", "--out", tmp_path / "out")

@@ -56,7 +56,7 @@ def _standing(op: Operation, module: ModuleOp) -> Iterator[str]:
     if not isinstance(op, Operator | RepeatOp | YieldOp):
         yield f"{op.name} is no operator of a deployment"
     elif isinstance(op, YieldOp):
-        if not (isinstance(parent, RepeatOp) and op is op.parent.last_op):  # type: ignore[union-attr]
+        if not (isinstance(parent, RepeatOp) and op.next_op is None):
             yield "a yield ends a repeated body, and stands nowhere else"
     elif isinstance(op, RepeatOp | InputOp | OutputOp) and parent is not module:
         yield f"{op.name} stands inside a repeated body"
