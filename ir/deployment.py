@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .op import Operator
 
 Size = int | str
 """A dimension's size: a number, or the text of an expression where `batch_size` or `seq_len` is left unbound."""
@@ -36,9 +39,21 @@ class EdgeKind(StrEnum):
     ORDER = "order"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """Which of `parts` equal, consecutive parts each GPU has: `of` is int64 [gpus], by GPU id, -1 where it has none."""
+
+    parts: int
+    of: np.ndarray
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A tensor as a node states it: per dimension its name, local size on one GPU and global size."""
+    """A tensor as a node states it: per dimension its name, local size on one GPU and global size.
+
+    `shares` says per dimension which part each GPU holds (None: all of it). `addend`: the value is owed a sum, of which
+    each GPU holds this addend. `parameter` names the weight that a resident tensor is (of a tied one, the first).
+    """
 
     tensor: str
     names: tuple[str, ...]
@@ -47,6 +62,9 @@ class Port:
     dtype: str
     merges: str = ""
     """For a dimension that merges others, what it merges: `expert_tokens = batch_size·seq_len·top_k/experts`."""
+    shares: tuple[Share | None, ...] = ()
+    addend: Share | None = None
+    parameter: str = ""
 
     def text(self, whole: bool = False) -> str:
         """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""
@@ -56,11 +74,24 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A body drawn once that stands for `count` rounds of layers (`layers`: "0-15")."""
+    """A body of `period` layers drawn once, that stands for layers `first` to `last`."""
 
-    id: str
-    count: int
-    layers: str
+    first: int
+    last: int
+    period: int = 1
+
+    @property
+    def count(self) -> int:
+        """Rounds."""
+        return (self.last - self.first + 1) // self.period
+
+    @property
+    def layers(self) -> str:
+        return f"{self.first}-{self.last}" if self.last > self.first else str(self.first)
+
+    @property
+    def id(self) -> str:
+        return f"layers_{self.layers.replace('-', '_')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +136,10 @@ class Row:
 
     `places`: int64 [nodes, members]: one member for a computation, the group in order for a collective, (sender,
     receiver) for a transfer, none for the host. `spread` says, per node, what only the place decides (`experts 4-7`).
+
+    `operator` is what each node does to its pieces, its operands being (*inputs, *weights) in the order `operands`;
+    None where a node only splits or joins what it holds. `turns`, int64 like `places`: when each member runs the node
+    in its program; None: in the order of the rows.
     """
 
     index: int
@@ -121,6 +156,9 @@ class Row:
     move: Move | None = None
     spread: Sequence[str] = ()
     where: str = ""
+    operator: Operator | None = None
+    operands: tuple[int, ...] = ()
+    turns: np.ndarray | None = None
 
     @property
     def on_host(self) -> bool:

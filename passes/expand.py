@@ -9,13 +9,13 @@ Repeated bodies stay folded: their rows carry `repeat`. Weights and caches are w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row
+from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
 from ..ir.dims import Sizes
 from ..ir.layout import Tensor
 from ..ir.local import elements, nbytes, plain, shown
@@ -69,7 +69,7 @@ class _Builder:
     links: list[Link] = field(default_factory=list)
     made: dict[SSAValue, int] = field(default_factory=dict)
     """Value → the row that makes it."""
-    repeats: int = 0
+    shares: dict[tuple[str, tuple[str, ...]], Share] = field(default_factory=dict)
 
     def run(self, module: ModuleOp) -> None:
         for op in module.ops:
@@ -79,9 +79,7 @@ class _Builder:
                 self._row(op, None)
 
     def _repeat(self, op: RepeatOp) -> None:
-        first, last, _ = op.span
-        layers = f"{first}-{last}" if last > first else str(first)
-        repeat = Repeat(f"layers_{layers.replace('-', '_')}", op.count, layers)
+        repeat = Repeat(*op.span)
         self.made[op.body.block.args[0]] = self.made[op.init]
         for inner in op.body.block.ops:
             if isinstance(inner, Operator):
@@ -92,9 +90,9 @@ class _Builder:
         if isinstance(op, WeightOp):
             return
         index = len(self.rows)
-        resident = [value for value in op.operands if isinstance(value.owner, WeightOp)]
-        flowing = [value for value in op.operands if value not in resident]
-        for slot, value in enumerate(flowing):
+        resident = [i for i, value in enumerate(op.operands) if isinstance(value.owner, WeightOp)]
+        flowing = [i for i in range(len(op.operands)) if i not in resident]
+        for slot, value in enumerate(op.operands[i] for i in flowing):
             kind = EdgeKind.SELECT if is_selection(value) else EdgeKind.DATA
             source = self.made[value]
             self.links.append(Link(source, index, 0, slot, kind, self.rows[source].outputs[0].tensor))
@@ -102,11 +100,12 @@ class _Builder:
         self.rows.append(self._make(op, index, repeat, flowing, resident))
 
     def _make(
-        self, op: Operator, index: int, repeat: Repeat | None, flowing: list[SSAValue], resident: list[SSAValue]
+        self, op: Operator, index: int, repeat: Repeat | None, flowing: list[int], resident: list[int]
     ) -> Row:
         name = op.name.removeprefix("dag.") if isinstance(op, Mover) else op.path.data.rsplit(".", 1)[-1]
         out = self._port(f"{name}.{index}" if isinstance(op, Mover) else op.path.data, tensor_of(op.out))
-        inputs = tuple(self._port(self.rows[self.made[v]].outputs[0].tensor, tensor_of(v)) for v in flowing)
+        values = [op.operands[i] for i in flowing]
+        inputs = tuple(self._port(self.rows[self.made[v]].outputs[0].tensor, tensor_of(v)) for v in values)
         return Row(
             index=index,
             op=name,
@@ -116,19 +115,39 @@ class _Builder:
             places=self._places(op),
             inputs=inputs or (out,),
             outputs=(out,),
-            weights=tuple(self._port(_path(v), tensor_of(v)) for v in resident),
+            weights=tuple(self._weight(op.operands[i]) for i in resident),
             state=(out,) if isinstance(op, CacheOp) else (),
             repeat=repeat,
             move=self._move(op),
             spread=self._spread(op),
             where=where_of(op),
+            operator=op,
+            operands=(*flowing, *resident),
         )
 
     def _port(self, name: str, tensor: Tensor) -> Port:
         pairs = [shown(self.mesh, self.sizes, dim) for dim in tensor.dims]
         merges = next((MERGES[dim.name] for dim in tensor.dims if dim.name in MERGES), "")
         local, whole = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
-        return Port(name, tensor.names, local, whole, tensor.dtype, merges)
+        shares = tuple(self._share(tensor.pool, dim.cuts) for dim in tensor.dims)
+        owed = self._share(tensor.pool, tensor.owes)
+        return Port(name, tensor.names, local, whole, tensor.dtype, merges, shares, owed)
+
+    def _weight(self, value: SSAValue) -> Port:
+        op = value.owner
+        assert isinstance(op, WeightOp)
+        named = (op.tied or op.path).data
+        return replace(self._port(op.path.data, tensor_of(value)), parameter=plain_path(named))
+
+    def _share(self, pool: str, axes: tuple[str, ...]) -> Share | None:
+        """What the GPUs of a pool hold of a dimension that these axes cut; made once and shared by all ports."""
+        if not axes:
+            return None
+        if (pool, axes) not in self.shares:
+            of = np.full(self.mesh.gpus, -1, dtype=np.int64)
+            of[self.mesh.ids(pool).reshape(-1)] = self.mesh.coordinate(pool, axes)
+            self.shares[pool, axes] = Share(self.mesh.size(axes), of)
+        return self.shares[pool, axes]
 
     def _places(self, op: Operator) -> np.ndarray:
         pool = tensor_of(op.out).pool
@@ -175,8 +194,3 @@ def _kind(op: Operator) -> Kind:
     if isinstance(op, InputOp):
         return Kind.INPUT
     return Kind.OUTPUT if isinstance(op, OutputOp) else ROLE_KIND.get(op.RULE.role, Kind.COMPUTE)
-
-
-def _path(value: SSAValue) -> str:
-    assert isinstance(value.owner, WeightOp)
-    return value.owner.path.data

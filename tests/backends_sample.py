@@ -69,7 +69,7 @@ def expert_parallel(gpus: int = 16, model: str = "wide-moe-16L", layers: int = 1
     whole = port("input", batch_size=batch[1], seq_len=SEQ, hidden=HIDDEN)
     source = make.add("input", whole, kind=Kind.INPUT, title="Total input")
     x = make.add("scatter", port("x", **hidden), source, kind=Kind.ROUTE, title="Scatter input")
-    make.repeat = Repeat(f"layers_0_{layers - 1}", layers, f"0-{layers - 1}")
+    make.repeat = Repeat(0, layers - 1)
     weight = port("w", hidden=HIDDEN, heads=HEADS, d_k=D_K)
 
     def run(path: str, out: Port, *fed: int, **more) -> int:
@@ -238,7 +238,7 @@ def dense_tp_pp(tp: int = 8, stages: int = 2) -> Deployment:
 
 def _stage(make: Maker, gpus: np.ndarray, stage: int, x: int, hidden: dict, heads: dict) -> int:
     tp = len(gpus)
-    make.repeat = Repeat(f"layers_{8 * stage}_{8 * stage + 7}", 8, f"{8 * stage}-{8 * stage + 7}")
+    make.repeat = Repeat(8 * stage, 8 * stage + 7)
 
     def run(path: str, out: Port, *fed: int, **more) -> int:
         return make.add(f"layers.{path}", out, *fed, places=gpus.reshape(-1, 1), **more)
