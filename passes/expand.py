@@ -99,9 +99,7 @@ class _Builder:
         self.made[op.out] = index
         self.rows.append(self._make(op, index, repeat, flowing, resident))
 
-    def _make(
-        self, op: Operator, index: int, repeat: Repeat | None, flowing: list[int], resident: list[int]
-    ) -> Row:
+    def _make(self, op: Operator, index: int, repeat: Repeat | None, flowing: list[int], resident: list[int]) -> Row:
         name = op.name.removeprefix("dag.") if isinstance(op, Mover) else op.path.data.rsplit(".", 1)[-1]
         out = self._port(f"{name}.{index}" if isinstance(op, Mover) else op.path.data, tensor_of(op.out))
         values = [op.operands[i] for i in flowing]
