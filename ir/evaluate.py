@@ -173,8 +173,9 @@ class _Machine:
             held = dict(zip(out, own, strict=True)) | _held(names, pieces)
             if merged:  # in the order of the tokens that they are made of
                 held[merged.name] = follow(merged, held, total)
-            data = [_aligned(p, [held[n] for n in joint]).data for p, joint in zip(pieces, names, strict=True)]
-            made[gpu] = Piece(op.compute(data, Indices(held, total)), tuple(held[name] for name in out))
+            data = [_aligned(p, [held[n] for n in joint]).data[None] for p, joint in zip(pieces, names, strict=True)]
+            at = Indices({name: own[None] for name, own in held.items()}, total)
+            made[gpu] = Piece(op.compute(data, at)[0], tuple(held[name] for name in out))
         return made
 
     def _in_groups(self, op: Collective | SliceOp) -> Pieces:

@@ -63,7 +63,12 @@ def operators(module: ModuleOp) -> Iterator[tuple[Operator, RepeatOp | None]]:
 
 def offset_of(op: Operator) -> int:
     """Which layer of a body an operator belongs to: bodies of several layers number them (`layers.1.moe`)."""
-    segments = op.path.data.split(".")
+    return offset_in(op.path.data)
+
+
+def offset_in(path: str) -> int:
+    """Which layer of a body a path belongs to."""
+    segments = path.split(".")
     return int(segments[1]) if len(segments) > 1 and segments[1].isdigit() else 0
 
 

@@ -68,6 +68,8 @@ class Rule:
     relates   relations among names of the joint space
     linear    operand sets through which a debt may pass (all of a set must owe it); default: refuse
     selects   operands that carry a routing decision (drawn as dashed gate edges)
+    indexed   joint names whose global indices or extent the meaning reads (rotary positions, vocabulary, expert ids);
+              of any other name it knows only how many indices a device holds: with other ones it computes the same
     flops     floating-point operations per point of `Operator.points`
     """
 
@@ -78,12 +80,13 @@ class Rule:
     relates: tuple[Relation, ...] = ()
     linear: tuple[tuple[int, ...], ...] = ()
     selects: tuple[int, ...] = ()
+    indexed: frozenset[str] = frozenset()
     flops: int = 0
 
 
 @dataclass(frozen=True)
 class Indices:
-    """Which part of the joint space a device holds: per name the global indices, and the global extents."""
+    """Which part of the joint space each device holds: per name global indices [devices, n], and the global extents."""
 
     held: dict[str, np.ndarray]
     total: dict[str, int]
@@ -116,7 +119,10 @@ class Operator(IRDLOperation, ABC):
 
     @abstractmethod
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        """The numpy meaning on one device's pieces."""
+        """The numpy meaning: of the pieces of several devices at once, [devices, *operand] → [devices, *result].
+
+        The same text serves floats and residues (`residues.py`).
+        """
 
     def whole(self) -> frozenset[str]:
         """Joint names that must not be cut."""

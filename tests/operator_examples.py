@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 from xdsl.dialects.builtin import FloatAttr, f64
+from xdsl.irdl import IRDLOperation
 
-from dagc.ir.dims import number, symbol
+from dagc.ir.dims import Size, as_number, number, substitute, symbol
+from dagc.ir.layout import Dim, Tensor
+from dagc.ir.op import Operator, tensor_of
+from dagc.ir.ops.moe import routes
+from dagc.ir.ops.program import WeightOp
+from dagc.ir.residues import random_residues
 
 SIZES = {"batch_size": 5, "seq_len": 3, "hidden": 7, "heads": 6, "kv_heads": 3, "d_k": 4, "kv_len": 11, "ffn": 9,
          "vocab": 10, "experts": 8, "top_k": 2, "expert_tokens": symbol("T"), "sources": 2}  # fmt: skip
@@ -81,3 +89,72 @@ EXAMPLES: dict[str, list[Example]] = {
     "scatter": [Example((X,))],
     "gather": [Example((X,))],
 }  # fmt: skip
+
+
+def short(kind: type[IRDLOperation]) -> str:
+    """The operator's key in `EXAMPLES`."""
+    return kind.name.removeprefix("dag.")
+
+
+def cases(kind: type[Operator]) -> list[Operator]:
+    """The operator over the undivided operands of each of its examples."""
+    return [make(kind, example) for example in EXAMPLES[short(kind)]]
+
+
+def make(kind: type[Operator], example: Example) -> Operator:
+    """The operator over undivided operands."""
+    values = [WeightOp.of(path=f"x{i}", out=tensor(spec)).out for i, spec in enumerate(example.operands)]
+    return kind.of(*values, path="under_test", **example.props)
+
+
+def tensor(spec: str) -> Tensor:
+    """What an operand of an `Example` says."""
+    names, _, dtype = spec.partition(":")
+    pairs = (word.partition("=") for word in names.split())
+    sizes = [(name, int(size) if size else SIZES[name]) for name, _, size in pairs]
+    return Tensor(tuple(Dim(n, number(s) if isinstance(s, int) else s) for n, s in sizes), dtype or "bf16")
+
+
+def extent(size: Size) -> int:
+    """A size as a number."""
+    value = as_number(substitute(size, SYMBOLS))
+    assert isinstance(value, int), size
+    return value
+
+
+def totals(op: Operator) -> dict[str, int]:
+    """The joint space's extents."""
+    return {name: extent(size) for name, size in op.joint().items()}
+
+
+Kind = Callable[[tuple[int, ...], int], np.ndarray]
+"""Of a shape and a seed some random numbers."""
+
+
+def floats(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Normal numbers in float64."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def field_numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Residues; all have the random functions of salt 0."""
+    return random_residues(seed, shape, salt=0)
+
+
+KINDS: dict[str, Kind] = {"float64": floats, "residues": field_numbers}
+
+
+def numbers(op: Operator, kind: Kind = floats, seed: int = 0) -> list[np.ndarray]:
+    """Random undivided operands: numbers, small indices, or a routing to distinct experts."""
+    total = totals(op)
+    return [_operand(tensor_of(value), kind, 10 * seed + i, total) for i, value in enumerate(op.operands)]
+
+
+def _operand(tensor: Tensor, kind: Kind, seed: int, total: dict[str, int]) -> np.ndarray:
+    rng, shape = np.random.default_rng(seed), tuple(extent(dim.size) for dim in tensor.dims)
+    if tensor.dtype == "i32":
+        return rng.integers(0, SIZES["vocab"], shape)
+    if tensor.dtype == "route":
+        chosen = rng.random((*shape[:-1], total["experts"])).argsort(-1)[..., : shape[-1]]
+        return routes(chosen, kind(shape, seed))
+    return kind(shape, seed)

@@ -12,16 +12,19 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 
 from ..layout import Dim, Tensor
 from ..op import Computation, Indices, Relation, Role, Rule
+from ..residues import MASKED
 
 GROUPED_HEADS = Relation("kv_heads", ("heads",))
 """Query head h reads KV head h // (heads / kv_heads): kv_heads is the outer factor of heads."""
 
 
-def _kv_head_of(at: Indices) -> np.ndarray:
-    """For every local query head, the position of its KV head among the local KV heads."""
+def _for_each_head(x: np.ndarray, at: Indices) -> np.ndarray:
+    """[devices, batch_size, kv_len, kv_heads, d_k] → the same per query head, taken from its KV head."""
     wanted = at.held["heads"] // (at.total["heads"] // at.total["kv_heads"])
-    held = {int(head): position for position, head in enumerate(at.held["kv_heads"])}
-    return np.array([held[int(head)] for head in wanted])
+    found = wanted[:, :, None] == at.held["kv_heads"][:, None, :]
+    if not found.any(axis=2).all():
+        raise IndexError("a query head's KV head is elsewhere")
+    return np.take_along_axis(x, found.argmax(axis=2)[:, None, None, :, None], axis=3)
 
 
 @irdl_op_definition
@@ -30,7 +33,7 @@ class RopeOp(Computation):
 
     name = "dag.rope"
     theta = prop_def(FloatAttr)
-    RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), flops=3)
+    RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), indexed=frozenset({"seq_len"}), flops=3)
 
     def whole(self) -> frozenset[str]:
         return frozenset({"d_k"})
@@ -41,14 +44,20 @@ class RopeOp(Computation):
         return inputs[0]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        x, names = inputs[0], list(self.operand_names(0))
+        x, names = inputs[0], ["device", *self.operand_names(0)]
         moved = np.moveaxis(x, [names.index("seq_len"), names.index("d_k")], [-2, -1])
         half = moved.shape[-1] // 2
-        angle = at.held["seq_len"][:, None] * self.theta.value.data ** (-np.arange(half) / half)
+        cos, sin = (turn[at.held["seq_len"]] for turn in self._turns(at.total["seq_len"], half))
+        cos, sin = (turn.reshape(len(turn), *[1] * (moved.ndim - 3), *turn.shape[1:]) for turn in (cos, sin))
         first, second = moved[..., :half], moved[..., half : 2 * half]
-        turned = [first * np.cos(angle) - second * np.sin(angle), second * np.cos(angle) + first * np.sin(angle)]
+        turned = [first * cos - second * sin, second * cos + first * sin]
         out = np.concatenate([*turned, moved[..., 2 * half :]], axis=-1)
         return np.moveaxis(out, [-2, -1], [names.index("seq_len"), names.index("d_k")])
+
+    def _turns(self, positions: int, half: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cosine and sine of every position's angles [positions, half], to the same last bit on every device."""
+        angle = np.arange(positions)[:, None] * self.theta.value.data ** (-np.arange(half) / half)
+        return np.cos(angle), np.sin(angle)
 
 
 @irdl_op_definition
@@ -79,6 +88,7 @@ class ScoresOp(Computation):
         relates=(GROUPED_HEADS,),
         aligned=frozenset({"kv_heads"}),
         linear=((0,), (1,)),
+        indexed=frozenset({"heads", "kv_heads"}),
         flops=2,
     )
 
@@ -88,8 +98,7 @@ class ScoresOp(Computation):
         return replace(q, dims=tuple(dims))
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        keys = inputs[1][:, :, _kv_head_of(at), :]
-        return np.einsum("bshd,bthd->bhst", inputs[0], keys)
+        return np.einsum("xbshd,xbthd->xbhst", inputs[0], _for_each_head(inputs[1], at))
 
 
 @irdl_op_definition
@@ -99,7 +108,7 @@ class MaskOp(Computation):
     name = "dag.mask"
     causal = prop_def(BoolAttr)
     window = opt_prop_def(IntegerAttr)
-    RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, flops=1)
+    RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, indexed=frozenset({"seq_len", "kv_len"}), flops=1)
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         if not (inputs[0].has("seq_len") and inputs[0].has("kv_len")):
@@ -107,13 +116,19 @@ class MaskOp(Computation):
         return inputs[0]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        query, key = at.held["seq_len"][:, None], at.held["kv_len"][None, :]
+        names = list(self.operand_names(0))
+        query, key = (self._along(at.held[name], names, name) for name in ("seq_len", "kv_len"))
         seen = np.ones(np.broadcast_shapes(query.shape, key.shape), dtype=bool)
         if self.causal.value.data:
             seen &= key <= query
         if self.window is not None:
             seen &= key > query - self.window.value.data
-        return np.where(seen, inputs[0], -1e30)
+        return np.where(seen, inputs[0], MASKED)
+
+    @staticmethod
+    def _along(held: np.ndarray, names: list[str], name: str) -> np.ndarray:
+        """Indices [devices, n] as an array that meets one of these names."""
+        return held.reshape(len(held), *(held.shape[1] if other == name else 1 for other in names))
 
 
 @irdl_op_definition
@@ -130,6 +145,7 @@ class ContextOp(Computation):
         relates=(GROUPED_HEADS,),
         aligned=frozenset({"kv_heads"}),
         linear=((0,), (1,)),
+        indexed=frozenset({"heads", "kv_heads"}),
         flops=2,
     )
 
@@ -139,5 +155,4 @@ class ContextOp(Computation):
         return replace(p, dims=tuple(dims))
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        values = inputs[1][:, :, _kv_head_of(at), :]
-        return np.einsum("bhst,bthd->bshd", inputs[0], values)
+        return np.einsum("xbhst,xbthd->xbshd", inputs[0], _for_each_head(inputs[1], at))

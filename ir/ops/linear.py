@@ -38,7 +38,7 @@ class Contraction(Computation):
         x, weight = (list(self.operand_names(i)) for i in (0, 1))
         out = [dim.name for dim in self.out.type.data.dims]
         letter = {name: chr(97 + i) for i, name in enumerate(dict.fromkeys([*x, *weight]))}
-        spec = ["".join(letter[name] for name in names) for names in (x, weight, out)]
+        spec = ["x" + "".join(letter[name] for name in names) for names in (x, weight, out)]
         return np.einsum(f"{spec[0]},{spec[1]}->{spec[2]}", inputs[0], inputs[1])
 
 
@@ -79,7 +79,7 @@ class AddBiasOp(Computation):
 
 
 def broadcast(small: np.ndarray, names: list[str], into: list[str]) -> np.ndarray:
-    """`small`, with axes `names`, shaped so that it meets an array with axes `into`."""
-    ordered = small.transpose([names.index(name) for name in into if name in names])
+    """`small`, with axes (devices, *names), shaped so that it meets an array with axes (devices, *into)."""
+    ordered = small.transpose([0, *(names.index(name) + 1 for name in into if name in names)])
     shape = iter(ordered.shape)
-    return ordered.reshape([next(shape) if name in names else 1 for name in into])
+    return ordered.reshape([next(shape), *(next(shape) if name in names else 1 for name in into)])

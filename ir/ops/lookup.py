@@ -21,7 +21,7 @@ class LookupOp(Computation):
     """
 
     name = "dag.lookup"
-    RULE: ClassVar[Rule] = Rule(role=Role.LOOKUP, sums=frozenset({"vocab"}))
+    RULE: ClassVar[Rule] = Rule(role=Role.LOOKUP, sums=frozenset({"vocab"}), indexed=frozenset({"vocab"}))
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         ids, table = inputs
@@ -29,7 +29,10 @@ class LookupOp(Computation):
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         ids, table = inputs
-        row_of = np.full(at.total["vocab"], -1)
-        row_of[at.held["vocab"]] = np.arange(len(at.held["vocab"]))
-        rows = row_of[ids]
-        return np.where((rows >= 0)[..., None], table[rows], 0)
+        held = at.held["vocab"]
+        devices = np.arange(len(held))
+        row_of = np.full((len(held), at.total["vocab"]), -1)
+        row_of[devices[:, None], held] = np.arange(held.shape[1])
+        each = devices.reshape(-1, *[1] * (ids.ndim - 1))
+        rows = row_of[each, ids]
+        return np.where((rows >= 0)[..., None], table[each, rows], 0)

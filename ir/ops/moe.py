@@ -29,6 +29,13 @@ TOKEN_PARTS = symbol("P")
 ROUTE = np.dtype([("expert", np.int64), ("weight", np.float64)])
 
 
+def routes(expert: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Routing decisions: ids, with weights that are floats (`ROUTE`) or residues."""
+    made = np.empty_like(weight, dtype=np.dtype([("expert", np.int64), ("weight", weight.dtype)]))
+    made["expert"], made["weight"] = expert, weight
+    return made
+
+
 @irdl_op_definition
 class TopKOp(Computation):
     """The `k` experts of each token with their weights: [batch_size, seq_len, experts] → [batch_size, seq_len, top_k].
@@ -53,9 +60,7 @@ class TopKOp(Computation):
         weight = np.take_along_axis(inputs[0], order, axis=-1)
         if self.normalize.value.data:
             weight = weight / weight.sum(axis=-1, keepdims=True)
-        out = np.empty(order.shape, dtype=ROUTE)
-        out["expert"], out["weight"] = order, weight
-        return out
+        return routes(order, weight)
 
 
 @irdl_op_definition
@@ -68,7 +73,11 @@ class CountOp(Computation):
     name = "dag.count"
     experts = prop_def(IntegerAttr)
     RULE: ClassVar[Rule] = Rule(
-        role=Role.ROUTING, relates=(SOURCES,), selects=(0,), aligned=frozenset({"batch_size", "seq_len"})
+        role=Role.ROUTING,
+        relates=(SOURCES,),
+        selects=(0,),
+        aligned=frozenset({"batch_size", "seq_len"}),
+        indexed=frozenset({"experts"}),
     )
 
     def whole(self) -> frozenset[str]:
@@ -82,9 +91,11 @@ class CountOp(Computation):
         return Tensor(dims, "i32", pool=inputs[0].pool)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        tokens = inputs[0]["expert"].reshape(-1, inputs[0].shape[-1])
-        parts = np.array_split(tokens, len(at.held["sources"]))
-        return np.stack([(part.reshape(-1, 1) == at.held["experts"]).sum(axis=0) for part in parts])
+        chosen = inputs[0]["expert"]
+        devices, tokens = len(chosen), chosen.reshape(len(chosen), -1, chosen.shape[-1])
+        parts = np.array_split(tokens, at.held["sources"].shape[1], axis=1)
+        experts = at.held["experts"][:, None, :]
+        return np.stack([(p.reshape(devices, -1, 1) == experts).sum(axis=1) for p in parts], axis=1)
 
 
 @irdl_op_definition
@@ -97,7 +108,9 @@ class DispatchOp(Computation):
 
     name = "dag.dispatch"
     experts = prop_def(IntegerAttr)
-    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, relates=(MERGED_TOKENS,), linear=((0,),), selects=(1,))
+    RULE: ClassVar[Rule] = Rule(
+        role=Role.ROUTING, relates=(MERGED_TOKENS,), linear=((0,),), selects=(1,), indexed=frozenset({"experts"})
+    )
 
     def whole(self) -> frozenset[str]:
         return frozenset({"top_k"})
@@ -109,8 +122,9 @@ class DispatchOp(Computation):
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         x, routing = inputs
-        chosen = (routing["expert"].reshape(-1, 1, routing.shape[-1]) == at.held["experts"][None, :, None]).any(-1)
-        return chosen.T[:, :, None] * x.reshape(-1, x.shape[-1])[None]
+        ids = routing["expert"].reshape(len(routing), 1, -1, routing.shape[-1])
+        chosen = (ids == at.held["experts"][:, :, None, None]).any(axis=-1)
+        return chosen[..., None] * x.reshape(len(x), 1, -1, x.shape[-1])
 
 
 @irdl_op_definition
@@ -123,7 +137,13 @@ class CombineOp(Computation):
 
     name = "dag.combine"
     RULE: ClassVar[Rule] = Rule(
-        role=Role.ROUTING, relates=(MERGED_TOKENS,), sums=frozenset({"experts"}), linear=((0,),), selects=(1,), flops=2
+        role=Role.ROUTING,
+        relates=(MERGED_TOKENS,),
+        sums=frozenset({"experts"}),
+        linear=((0,),),
+        selects=(1,),
+        indexed=frozenset({"experts"}),
+        flops=2,
     )
 
     def whole(self) -> frozenset[str]:
@@ -138,8 +158,8 @@ class CombineOp(Computation):
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         y, routing = inputs
-        batch, seq, _ = routing.shape
-        flat = routing.reshape(batch * seq, -1)
-        mine = flat["expert"][:, :, None] == at.held["experts"][None, None, :]
-        weight = (flat["weight"][:, :, None] * mine).sum(axis=1)
-        return np.einsum("te,eth->th", weight, y).reshape(batch, seq, -1)
+        devices, batch, seq, chosen = routing.shape
+        flat = routing.reshape(devices, batch * seq, chosen)
+        mine = flat["expert"][:, :, :, None] == at.held["experts"][:, None, None, :]
+        weight = (flat["weight"][:, :, :, None] * mine).sum(axis=2)
+        return np.einsum("xte,xeth->xth", weight, y).reshape(devices, batch, seq, -1)

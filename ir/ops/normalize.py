@@ -11,6 +11,7 @@ from xdsl.irdl import irdl_op_definition, prop_def
 
 from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
+from ..residues import nonlinear
 from .linear import broadcast
 
 
@@ -29,7 +30,7 @@ class Normalize(Computation):
         return inputs[0]
 
     def axis(self) -> int:
-        return list(self.operand_names(0)).index(self.over.data)
+        return list(self.operand_names(0)).index(self.over.data) + 1
 
     def spread(self, gain: np.ndarray, index: int) -> np.ndarray:
         return broadcast(gain, list(self.operand_names(index)), list(self.operand_names(0)))
@@ -46,7 +47,7 @@ class RmsNormOp(Normalize):
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         x = inputs[0]
         mean = np.mean(x * x, axis=self.axis(), keepdims=True)
-        return x / np.sqrt(mean + self.eps.value.data) * self.spread(inputs[1], 1)
+        return x / nonlinear("sqrt", np.sqrt, mean + self.eps.value.data) * self.spread(inputs[1], 1)
 
 
 @irdl_op_definition
@@ -58,9 +59,9 @@ class LayerNormOp(Normalize):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=6)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        centred = inputs[0] - inputs[0].mean(axis=self.axis(), keepdims=True)
+        centred = inputs[0] - np.mean(inputs[0], axis=self.axis(), keepdims=True)
         variance = np.mean(centred * centred, axis=self.axis(), keepdims=True)
-        scaled = centred / np.sqrt(variance + self.eps.value.data)
+        scaled = centred / nonlinear("sqrt", np.sqrt, variance + self.eps.value.data)
         return scaled * self.spread(inputs[1], 1) + self.spread(inputs[2], 2)
 
 
@@ -72,5 +73,9 @@ class SoftmaxOp(Normalize):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=5)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        shifted = np.exp(inputs[0] - inputs[0].max(axis=self.axis(), keepdims=True))
+        shifted = nonlinear("exp", self._stable, inputs[0])
         return shifted / shifted.sum(axis=self.axis(), keepdims=True)
+
+    def _stable(self, x: np.ndarray) -> np.ndarray:
+        """exp without overflow; the factor is the same above and below the line."""
+        return np.exp(x - x.max(axis=self.axis(), keepdims=True))

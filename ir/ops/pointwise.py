@@ -12,6 +12,7 @@ from xdsl.irdl import irdl_op_definition, prop_def
 
 from ..layout import Tensor
 from ..op import Computation, Indices, Rule
+from ..residues import nonlinear
 from .linear import broadcast
 
 
@@ -89,4 +90,4 @@ class ActivateOp(Computation):
         return inputs[0]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        return ACTIVATIONS[self.function.data](inputs[0])
+        return nonlinear(self.function.data, ACTIVATIONS[self.function.data], inputs[0])
