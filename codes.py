@@ -57,15 +57,44 @@ CODES: dict[str, Code] = {
     "DAG2": Code("There is not exactly one total input and one total output.", "Join them."),
     "DAG3": Code("A node dangles: it lacks a predecessor or a successor.", "Connect or remove it."),
     "DAG5": Code("A residual add has fewer than two inputs.", "Join the residual branch."),
+    "DAG7": Code(
+        "A body drawn once does not stand for all of its rounds.", "Let it yield what it starts from, laid out alike."
+    ),
     "DAG9": Code("Data moves between GPUs without a communication node.", "Draw the communication."),
     "DIM1": Code("An edge's producer and consumer disagree on dimensions.", "See the edge named."),
+    "DIM2": Code("The parts of a dimension do not add up to its global size.", "See the tensor and dimension named."),
+    "DIM3": Code(
+        "An operator's result does not follow from its operands by its rule.", "See the dimensions that would follow."
+    ),
     "DIM5": Code("A node's declared inputs and its edges differ.", "See the node named."),
     "DEP2": Code("The load is unbalanced: largest/mean is above 1.10.", "See the GPUs and the cause named."),
+    "DEP3": Code(
+        "A value of the deployed graph is not what the undivided model computes.",
+        "See the first value that differs: its operator, GPU and index.",
+    ),
     "DEP4": Code(
         "The members of a collective are not one pool, or it stands before what it waits for: GPUs would deadlock.",
         "See the collective named.",
     ),
     "DEP5": Code("A GPU's peak memory exceeds its capacity.", "Use more GPUs, a smaller batch or more cuts."),
+    "DAG4": Code("A module of several operators is drawn as one node.", "Draw one node per operator."),
+    "DAG6": Code(
+        "The gate's choice of experts is not drawn dashed from every gate to all that obey it.",
+        "Draw gate, top-k, dispatch, combine and routing counts to every expert dashed.",
+    ),
+    "DAG8": Code("An edge splits or joins the data it carries.", "Draw the split or the aggregation as a node."),
+    "NODE1": Code("A node's shape is not that of its kind.", "Use an ellipse, a rectangle or a parallelogram."),
+    "NODE2": Code("A node does not state its dimensions, every number with its name.", "Write Input: […], Output: […]."),
+    "NODE3": Code("A node does not name its GPU.", "Write GPU: 3, or GPU: all GPUs (0-15)."),
+    "NODE4": Code("A GPU of a per-GPU view is no boundary, or a node lies in another's.", "Draw a cluster per GPU."),
+    "NODE5": Code(
+        "A communication node does not state its kind, its members, or how many bytes.", "Add what the message names."
+    ),
+    "DIM2": Code("Local sizes do not add up to the global size.", "Mend the sizes named."),
+    "DIM3": Code("An operator's output does not follow from its input.", "Mend the dimensions named."),
+    "DIM4": Code("A dimension is lost, or merged without saying what it merges.", "Carry it, or say what it merges."),
+    "DEP1": Code("A module's parts do not match the GPUs it is placed on.", "Divide it into as many parts as GPUs."),
+    "unreadable": Code("A drawn graph states something in words dagc cannot read.", "Write it as the message shows."),
 }
 
 RULES: dict[str, str] = {

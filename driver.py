@@ -10,15 +10,13 @@ from xdsl.dialects.builtin import ModuleOp
 
 from .diagnostics import Diagnostic, Refused
 from .frontends.build import build
-from .ir.deployment import Deployment
 from .ir.module import annotate, sizes_of
 from .job import Job, Request
 from .passes.apart import apart
 from .passes.expand import expand
-from .passes.fold import fold
 from .passes.judge import judge
 from .passes.measure import measure
-from .passes.verify import Verdict, verify_graph, verify_module
+from .passes.verify import verify
 from .pipeline import lower
 
 Watch = Callable[[Job, str, ModuleOp], None]
@@ -36,23 +34,13 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         job.module = lower(module, lambda name, m: watch(job, name, m) if watch else None)
         grouped = expand(job.module, job.model.name, tuple(_facts(job)))
         job.graph = apart(grouped) if request.per_expert else grouped
-        job.verdict = _verified(job.module, logical, job.graph)
+        job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module))
         job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
         where = f"{job.model.name} {job.strategy}"
         job.diagnostics += [*job.verdict.diagnostics, *judge(job.figures, where, request.max_imbalance)]
     except Refused as refused:
         job.diagnostics += [replace(d, where=f"{job.strategy}: {d.where}") for d in refused.diagnostics]
     return job
-
-
-def _verified(module: ModuleOp, logical: ModuleOp, graph: Deployment) -> Verdict:
-    """All layers of defence: of the module against the logical one, and of the graph, alike parts of it once."""
-    verdict = verify_module(module, logical)
-    part, copies = fold(graph)
-    emitted = verify_graph(part)
-    verdict.diagnostics += emitted.diagnostics
-    verdict.proofs += [f"{proof} × {copies} parts, compared" if copies > 1 else proof for proof in emitted.proofs]
-    return verdict
 
 
 def _facts(job: Job) -> Iterator[str]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Port, Row
+import numpy as np
+
+from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Port, Row, Share
 
 
 def apart(deployment: Deployment) -> Deployment:
@@ -31,12 +33,31 @@ def _count(row: Row) -> int:
     return count if isinstance(count, int) else 0
 
 
-def _single(port: Port, which: int) -> Port:
-    """One expert's part of a tensor; tensors without experts stay."""
-    if "experts" not in port.names:
-        return port
-    local = tuple(1 if name == "experts" else size for name, size in zip(port.names, port.local, strict=True))
-    return replace(port, tensor=f"{port.tensor}[{which}]", local=local)
+@dataclass
+class _Experts:
+    """Takes one expert's part out of tensors; a part's share is made once, so that ports have it in common."""
+
+    gpus: int
+    made: dict[tuple[int, int, int], Share] = field(default_factory=dict)
+
+    def single(self, port: Port, which: int, count: int) -> Port:
+        """One expert's part of a tensor that has `count` of them on a GPU; tensors without experts stay."""
+        if "experts" not in port.names:
+            return port
+        at = port.names.index("experts")
+        local = (*port.local[:at], 1, *port.local[at + 1 :])
+        shares = port.shares
+        if shares:
+            shares = (*shares[:at], self._share(shares[at], which, count), *shares[at + 1 :])
+        return replace(port, tensor=f"{port.tensor}[{which}]", local=local, shares=shares)
+
+    def _share(self, share: Share | None, which: int, count: int) -> Share:
+        whole = share or Share(1, np.zeros(self.gpus, dtype=np.int64))
+        key = (id(share), which, count)
+        if key not in self.made:
+            of = np.where(whole.of < 0, -1, whole.of * count + which)
+            self.made[key] = Share(whole.parts * count, of)
+        return self.made[key]
 
 
 @dataclass
@@ -51,6 +72,7 @@ class _Apart:
     split: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.experts = _Experts(self.deployment.gpus)
         self.entering: dict[int, list[Link]] = {row.index: [] for row in self.deployment.rows}
         for link in self.deployment.links:
             self.entering[link.target].append(link)
@@ -64,19 +86,22 @@ class _Apart:
             for link, (source, output) in zip(self.entering[row.index], sources, strict=True):
                 self._link(link, source, output, made, row.inputs[link.input].tensor)
             return
-        self.parts[row.index] = [(self._one(row, which), 0) for which in range(count)]
+        self.parts[row.index] = [(self._one(row, which, count), 0) for which in range(count)]
 
-    def _one(self, row: Row, which: int) -> int:
+    def _one(self, row: Row, which: int, count: int) -> int:
         """One expert's copy of an operator."""
         assert isinstance(row.spread, Experts)
-        inputs = tuple(_single(port, which) for port in row.inputs)
+        inputs, outputs, weights = (
+            tuple(self.experts.single(port, which, count) for port in ports)
+            for ports in (row.inputs, row.outputs, row.weights)
+        )
         sources = [self._part(link, row, which) for link in self.entering[row.index]]
         made = self._put(
             replace(
                 row,
                 inputs=inputs,
-                outputs=tuple(_single(port, which) for port in row.outputs),
-                weights=tuple(_single(port, which) for port in row.weights),
+                outputs=outputs,
+                weights=weights,
                 spread=row.spread.only(which),
             )
         )
@@ -97,9 +122,8 @@ class _Apart:
     def _splitter(self, link: Link, port: Port, count: int) -> list[tuple[int, int]]:
         source, output = self.parts[link.source][0]
         target = next(row for row in self.deployment.rows if row.index == link.target)
-        made = self._put(
-            _route(target, "split", "Split by expert", (port,), tuple(_single(port, i) for i in range(count)))
-        )
+        parts = tuple(self.experts.single(port, which, count) for which in range(count))
+        made = self._put(_route(target, "split", "Split by expert", (port,), parts))
         self._link(link, source, output, made, port.tensor, slot=0)
         return [(made, i) for i in range(count)]
 
@@ -109,7 +133,8 @@ class _Apart:
             return self.parts[source][0]
         if source not in self.joined:
             old = self.deployment.rows[source]
-            inputs = tuple(_single(old.outputs[0], i) for i in range(len(self.parts[source])))
+            count = len(self.parts[source])
+            inputs = tuple(self.experts.single(old.outputs[0], which, count) for which in range(count))
             self.joined[source] = self._put(_route(old, "concat", "Concatenate experts", inputs, old.outputs))
             for slot, (row, output) in enumerate(self.parts[source]):
                 self.links.append(Link(row, self.joined[source], output, slot, EdgeKind.DATA, inputs[slot].tensor))
@@ -127,5 +152,6 @@ class _Apart:
 def _route(like: Row, op: str, title: str, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Row:
     """A split or concat node beside an expert operator."""
     return replace(
-        like, op=op, title=title, kind=Kind.ROUTE, inputs=inputs, outputs=outputs, weights=(), state=(), spread=()
-    )
+        like, op=op, title=title, kind=Kind.ROUTE, inputs=inputs, outputs=outputs, weights=(), state=(), spread=(),
+        operator=None, operands=(),
+    )  # fmt: skip

@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[str, str, Deployment]] = {
 def test_the_small_deployment_is_right() -> None:
     verdict = verify_graph(SMALL)
     assert verdict.holds, "\n".join(map(str, verdict.diagnostics))
-    assert verdict.proofs == [f"graph laws: {4 + 4 + 2 + 4} nodes, acyclic, connected, nothing dangling"]
+    assert verdict.proofs == [f"graph laws: {4 + 4 + 2 + 4} nodes, acyclic, connected, nothing dangling, no deadlock"]
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -2,64 +2,107 @@
 
 | layer | file | says |
 | --- | --- | --- |
-| 1 | `wellformed` | it is IR: every operator satisfies its rule, every value is defined and used |
-| 2 | `dimensions` | local and global sizes agree for all sizes, on the preconditions listed |
-| 3 | `layouts` | every operator gets its operands as it needs them; every sum owed is paid, once |
-| 4 | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
-| 5 | `graph` | the per-GPU graph is acyclic, connected, and moves data between GPUs by communication only |
+| well-formed | `wellformed` | it is IR: every operator satisfies its rule, every value is defined and used |
+| dimensions | `dimensions` | local and global sizes agree for all sizes, on the preconditions listed |
+| layouts | `layouts` | every operator gets its operands as it needs them; every sum owed is paid, once |
+| coverage | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
+| graph laws | `graph` | the per-GPU graph is acyclic, connected, communicates where it must, and cannot deadlock |
+| stated dimensions | `stated` | what every node of the graph states follows from its operator's rule; parts add up |
+| graph coverage | `presence` | the graph computes every operator of the model once and holds every part |
+| meaning | `meaning` | at small size, every value on every GPU is the undivided model's; a test, not a proof |
+
+A layer runs where those before it found nothing that would make its own findings meaningless.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment
-from . import coverage, dimensions, graph, layouts, wellformed
+from ...ir.dims import Sizes
+from . import coverage, dimensions, graph, layouts, meaning, presence, stated, wellformed
 from .dimensions import Precondition
+from .meaning import Field, Floats
+from .meaning.numbers import Numbers
+from .parts import parts
+from .verdict import Layer, Verdict
 
-__all__ = ["Precondition", "Verdict", "verify_graph", "verify_module"]
+__all__ = ["Field", "Floats", "Layer", "Precondition", "Verdict", "verify", "verify_graph", "verify_module"]
 
 
-@dataclass
-class Verdict:
-    """All findings; and what was proven, on which preconditions."""
-
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    proofs: list[str] = field(default_factory=list)
-    preconditions: list[Precondition] = field(default_factory=list)
-
-    @property
-    def holds(self) -> bool:
-        return not self.diagnostics
-
-    def add(self, found: list[Diagnostic], proven: str) -> None:
-        """The outcome of one layer: its findings, or what it proves."""
-        self.diagnostics += found
-        if not found:
-            self.proofs.append(proven)
+def verify(
+    module: ModuleOp, logical: ModuleOp, deployment: Deployment, sizes: Sizes, numbers: Callable[[int], Numbers] = Field
+) -> Verdict:
+    """All layers: of the lowered module, then of the graph emitted for it. `sizes` are the lowered module's."""
+    verdict = verify_module(module, logical)
+    emitted = verify_graph(deployment, logical, sizes, numbers)
+    return Verdict([*verdict.layers, *emitted.layers], verdict.preconditions)
 
 
 def verify_module(module: ModuleOp, logical: ModuleOp | None = None) -> Verdict:
-    """Layers 1 to 4 on a module of any stage, the fourth against the logical module where that is given."""
+    """The layers on a module of any stage; coverage against the logical module where that is given."""
     verdict = Verdict()
-    verdict.add(wellformed.check(module), "well-formed: every operator satisfies its rule, every value is used")
+    verdict.run(
+        "well-formed", "every operator satisfies its rule, every value is used", lambda: wellformed.check(module)
+    )
     if any(diagnostic.code == "ill-formed" for diagnostic in verdict.diagnostics):
         return verdict
-    found, proof = dimensions.check(module)
-    verdict.add(found, "dimensions: the parts of every dimension add up to its global size, for all sizes")
-    verdict.proofs += proof.proven
-    verdict.preconditions += proof.preconditions
-    verdict.add(layouts.check(module), "layouts: every operand is laid out as needed, every sum owed is paid once")
+    facts: list[str] = []
+
+    def proven() -> list[Diagnostic]:
+        found, proof = dimensions.check(module)
+        verdict.preconditions += proof.preconditions
+        facts.extend(proof.proven)
+        return found
+
+    adds = "the parts of every dimension add up to its global size, for all sizes"
+    verdict.run("dimensions", adds, proven).facts = facts
+    paid = "every operand is laid out as needed, every sum owed is paid once"
+    verdict.run("layouts", paid, lambda: layouts.check(module))
     whole = "the logical program, operator by operator" if logical else "every layer and weight shard exactly once"
-    verdict.add(coverage.check(module, logical), f"coverage: {whole}")
+    verdict.run("coverage", whole, lambda: coverage.check(module, logical))
     return verdict
 
 
-def verify_graph(deployment: Deployment) -> Verdict:
-    """Layer 5 on the emitted graph."""
+def verify_graph(
+    deployment: Deployment,
+    model: ModuleOp | None = None,
+    sizes: Sizes | None = None,
+    numbers: Callable[[int], Numbers] = Field,
+) -> Verdict:
+    """The layers on the emitted graph; coverage and meaning against the undivided model where that is given."""
     verdict = Verdict()
-    verdict.add(graph.check(deployment), f"graph laws: {deployment.nodes} nodes, acyclic, connected, nothing dangling")
+    shows = f"{deployment.nodes} nodes, acyclic, connected, nothing dangling, no deadlock"
+    verdict.run("graph laws", shows, lambda: _laws(deployment))
+    if any(diagnostic.code == "ill-formed" for diagnostic in verdict.diagnostics):
+        return verdict
+    if sizes is not None:
+        follows = "every result follows from its operands, parts add up, in every node"
+        verdict.run("stated dimensions", follows, lambda: stated.check(deployment, sizes))
+    if model is not None:
+        once = "every operator of the model once, every part held equally often"
+        verdict.run("graph coverage", once, lambda: presence.check(deployment, model))
+    if model is not None and sizes is not None and verdict.holds:
+        _meaning(verdict, deployment, model, sizes, numbers)
     return verdict
+
+
+def _laws(deployment: Deployment) -> list[Diagnostic]:
+    """On one of each class of alike parts; where one breaks a law on all, so that real GPUs are named."""
+    found = graph.sound(deployment)
+    if found or not any(graph.laws(part.deployment) for part in parts(deployment)):
+        return found
+    return graph.laws(deployment)
+
+
+def _meaning(
+    verdict: Verdict, deployment: Deployment, model: ModuleOp, sizes: Sizes, numbers: Callable[[int], Numbers]
+) -> None:
+    outcome = meaning.Outcome()
+    same = "every value on every GPU is the undivided model's, at small size"
+    layer = verdict.run("meaning", same, lambda: meaning.check(deployment, model, sizes, numbers, outcome))
+    layer.facts += outcome.facts()
+    verdict.bounds.append(outcome.bound)

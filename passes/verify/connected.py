@@ -20,7 +20,10 @@ from .rows import about, gpus_text
 def check(deployment: Deployment) -> list[Diagnostic]:
     """Every node that dangles, row by row, and one cycle if there is any."""
     graph = Nodes.of(deployment)
-    return [*_dangling(deployment, graph), *_cycle(deployment, graph)]
+    found = [
+        about("DAG1", row, "the graph has a cycle", actual=" → ".join(names)) for row, names in cycle(deployment, graph)
+    ]
+    return [*_dangling(deployment, graph), *found]
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,12 @@ def _dangling(deployment: Deployment, graph: Nodes) -> Iterator[Diagnostic]:
                 yield about("DAG3", row, f"has no {what} on {gpus_text(gpus)}")
 
 
-def _cycle(deployment: Deployment, graph: Nodes) -> Iterator[Diagnostic]:
+def cycle(deployment: Deployment, graph: Nodes) -> Iterator[tuple[Row, list[str]]]:
+    """A row on a cycle and the cycle's nodes by name, if there is any."""
     left = graph.left_over()
     if left.size:
-        names = [_name(deployment, graph, node) for node in _walk_back(graph, left)]
         row, _ = _row_of(deployment, graph, int(left[0]))
-        yield about("DAG1", row, "the graph has a cycle", actual=" → ".join(names))
+        yield row, [_name(deployment, graph, node) for node in _walk_back(graph, left)]
 
 
 def _walk_back(graph: Nodes, left: np.ndarray) -> list[int]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, Kind, Link, Row
 from . import connected, links, order
@@ -19,9 +21,16 @@ from .rows import about
 
 def check(deployment: Deployment) -> list[Diagnostic]:
     """Every law broken. Arrays that are not sound are asked nothing else."""
-    found = [*_rows(deployment), *_links(deployment)]
-    if found:
-        return found
+    return sound(deployment) or laws(deployment)
+
+
+def sound(deployment: Deployment) -> list[Diagnostic]:
+    """What the other laws rely on: arrays of the right shape, links between what exists."""
+    return [*_rows(deployment), *_links(deployment)]
+
+
+def laws(deployment: Deployment) -> list[Diagnostic]:
+    """Every law of sound arrays that is broken."""
     return [
         *_ends(deployment),
         *links.check(deployment),
@@ -38,6 +47,10 @@ def _rows(deployment: Deployment) -> Iterator[Diagnostic]:
             yield about("ill-formed", row, f"has places of shape {row.places.shape}", expected="[nodes, members]")
         elif row.places.size and not _exist(row, deployment.gpus):
             yield about("ill-formed", row, f"runs on a GPU that is none of the {deployment.gpus}")
+        elif row.turns is not None and row.turns.shape != row.places.shape:
+            yield about("ill-formed", row, f"has turns of shape {row.turns.shape} for places of {row.places.shape}")
+        elif row.move is None and len(np.unique(row.places)) < row.places.size:
+            yield about("ill-formed", row, "stands twice on a GPU")
         elif row.is_transfer and row.places.shape[1] != 2:
             yield about("ill-formed", row, f"a transfer among {row.places.shape[1]} GPUs", expected="2")
 

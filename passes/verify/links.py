@@ -1,14 +1,14 @@
 """What links carry, and where. Guarantees:
 
 * DIM1: a link's producer and consumer state the same dimensions, local and global, and dtype
-* DIM5: every declared input is fed by exactly one data or gate link
+* DIM5: every declared input is fed by exactly one data or gate link on every GPU that reads it
 * DAG5: a residual add has at least two inputs
 * DAG9: only communication and the host have several GPUs; whatever a node reads is made on its own GPU or the host
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,13 +20,20 @@ from .rows import about, gpus_text
 
 def check(deployment: Deployment) -> Iterator[Diagnostic]:
     """Every link, and every declared input, that breaks a law."""
-    data = [link for link in deployment.links if link.kind is not EdgeKind.ORDER]
-    for link in data:
-        yield from _ports(deployment.rows, link)
-        yield from _gpus(deployment, link)
-    fed = Counter((link.target, link.input) for link in data)
+    fed: dict[tuple[int, int], list[Link]] = defaultdict(list)
+    for link in deployment.links:
+        if link.kind is not EdgeKind.ORDER:
+            fed[link.target, link.input].append(link)
+            yield from _ports(deployment.rows, link)
     for row in deployment.rows:
-        yield from _inputs(row, fed)
+        links = [fed[row.index, slot] for slot in range(len(row.inputs))]
+        if row.kind is not Kind.INPUT:
+            for slot, feeding in enumerate(links):
+                yield from _fed(deployment, row, slot, feeding)
+        if "residual" in row.op and sum(map(bool, links)) < 2:
+            yield about("DAG5", row, f"a residual add has {sum(map(bool, links))} input", expected="2 or more")
+        if row.kind is not Kind.COMM and row.places.shape[1] > 1:
+            yield about("DAG9", row, f"computes across {row.places.shape[1]} GPUs without communication")
 
 
 def _ports(rows: tuple[Row, ...], link: Link) -> Iterator[Diagnostic]:
@@ -45,31 +52,31 @@ def _text(port: Port) -> str:
     return f"{port.text()} of {port.text(whole=True)} {port.dtype}"
 
 
-def _inputs(row: Row, fed: Counter[tuple[int, int]]) -> Iterator[Diagnostic]:
-    counts = [fed[row.index, slot] for slot in range(len(row.inputs))]
-    if row.kind is not Kind.INPUT:
-        for slot, count in enumerate(counts):
-            if count != 1:
-                problem = f"input {slot} ({row.inputs[slot].tensor}) is fed by {count} links"
-                yield about("DIM5", row, problem, expected="1", actual=str(count))
-    if "residual" in row.op and sum(counts) < 2:
-        yield about("DAG5", row, f"a residual add has {sum(counts)} input", expected="2 or more")
-    if row.kind is not Kind.COMM and row.places.shape[1] > 1:
-        yield about("DAG9", row, f"computes across {row.places.shape[1]} GPUs without communication")
-
-
-def _gpus(deployment: Deployment, link: Link) -> Iterator[Diagnostic]:
-    """Is the value made on every GPU that reads it?"""
-    source, target = deployment.rows[link.source], deployment.rows[link.target]
-    if source.on_host or target.on_host:
+def _fed(deployment: Deployment, row: Row, slot: int, links: list[Link]) -> Iterator[Diagnostic]:
+    """Is the value made exactly once on every GPU that reads it?"""
+    name, sources = row.inputs[slot].tensor, [deployment.rows[link.source] for link in links]
+    if not links or (row.on_host and len(links) > 1):
+        problem = f"input {slot} ({name}) is fed by {len(links)} links"
+        yield about("DIM5", row, problem, expected="1", actual=str(len(links)))
         return
-    makers, readers = source.places[:, 1:] if source.is_transfer else source.places, _reading(target)
-    made = np.zeros(deployment.gpus, dtype=bool)
-    made[makers] = True
-    missing = np.unique(readers[~made[readers]])
-    if missing.size:
-        problem = f"{gpus_text(missing)} read what {source.op} makes on {gpus_text(np.unique(makers))}"
-        yield about("DAG9", target, problem, hint="draw the communication")
+    if row.on_host or all(source.on_host and len(sources) == 1 for source in sources):
+        return
+    times = np.zeros(deployment.gpus, dtype=np.int64)
+    for source in sources:
+        made = _making(source)
+        times[made if made.size else slice(None)] += 1
+    readers = np.unique(_reading(row))
+    if (missing := readers[times[readers] == 0]).size:
+        made = np.unique(np.concatenate([_making(source).reshape(-1) for source in sources]))
+        problem = f"{gpus_text(missing)} read what {sources[0].op} makes on {gpus_text(made)}"
+        yield about("DAG9", row, problem, hint="draw the communication")
+    if (twice := readers[times[readers] > 1]).size:
+        problem = f"input {slot} ({name}) is fed by {times.max()} links on {gpus_text(twice)}"
+        yield about("DIM5", row, problem, expected="1", actual=str(times.max()))
+
+
+def _making(row: Row) -> np.ndarray:
+    return row.places[:, 1:] if row.is_transfer else row.places
 
 
 def _reading(row: Row) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The deployment cannot deadlock by its order. Guarantees:
 
 * the members of a collective are one pool, each in exactly one group; a transfer has each sender and receiver once
-* every row stands after the rows it reads: all GPUs run the rows, so also the collectives, in one program order
+* the programs of all GPUs can run to their end: what a node waits for (its inputs, and on every member the nodes before
+  it in that GPU's program) is never waiting for the node itself, so all members meet their collectives in one order
 """
 
 from __future__ import annotations
@@ -12,20 +13,52 @@ import numpy as np
 
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, Row
+from .connected import Nodes, cycle
 from .rows import about, gpus_text
 
 
-def check(deployment: Deployment) -> Iterator[Diagnostic]:
-    """Every collective whose members are wrong, and every row that stands before what it waits for."""
+def check(deployment: Deployment) -> list[Diagnostic]:
+    """Every collective whose members are wrong, and what waits for itself."""
+    found = [*_groups(deployment)]
+    if all(row.turns is None for row in deployment.rows):
+        return [*found, *_in_order_of_rows(deployment)]
+    return found or [*_in_turns(deployment)]
+
+
+def _groups(deployment: Deployment) -> Iterator[Diagnostic]:
     pools = {np.sort(pool.gpus).tobytes() for pool in deployment.pools}
     for row in deployment.rows:
         if row.move is not None and not row.on_host:
             yield from _members(row, pools)
+
+
+def _in_order_of_rows(deployment: Deployment) -> Iterator[Diagnostic]:
+    """Every GPU runs its nodes in the order of the rows: then that order serves all, if links go forward in it."""
     for link in deployment.links:
         if link.source >= link.target:
             source, target = deployment.rows[link.source], deployment.rows[link.target]
             problem = f"stands before {source.op} at {source.path}, which it waits for"
             yield about("DEP4", target, problem, actual=gpus_text(target.gpus))
+
+
+def _in_turns(deployment: Deployment) -> Iterator[Diagnostic]:
+    """Links and programs together have no cycle."""
+    graph = Nodes.of(deployment)
+    earlier, later = _programs(deployment, graph.first)
+    waits = Nodes(graph.first, np.concatenate([graph.source, earlier]), np.concatenate([graph.target, later]))
+    for row, names in cycle(deployment, waits):
+        yield about("DEP4", row, "waits for itself: the GPUs' programs deadlock", actual=" → ".join(names))
+
+
+def _programs(deployment: Deployment, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """On every GPU each node and the one after it in its program."""
+    rows = [row for row in deployment.rows if row.places.size]
+    node = [np.repeat(first[row.index] + np.arange(len(row.places)), row.places.shape[1]) for row in rows]
+    turns = [np.full(row.places.size, row.index) if row.turns is None else row.turns.reshape(-1) for row in rows]
+    nodes, gpus = np.concatenate(node), np.concatenate([row.places.reshape(-1) for row in rows])
+    order = np.lexsort((nodes, np.concatenate(turns), gpus))
+    same = gpus[order][1:] == gpus[order][:-1]
+    return nodes[order][:-1][same], nodes[order][1:][same]
 
 
 def _members(row: Row, pools: set[bytes]) -> Iterator[Diagnostic]:

@@ -1,0 +1,150 @@
+"""Translation validation: does every GPU compute what the undivided model computes? Guarantees:
+
+* DEP3: every value of every node on every GPU, run over GF(2³¹ − 1) at small size, is the part of the undivided model's
+  value that its port says (of a sum still owed: an addend, and all addends add up), for random inputs and weights
+* this of what was emitted (rows, links, places, shares), block by block, for any value that comes into a block
+* a repeated body yields what it starts from, laid out alike, so that it holds for every round
+
+It is a test, not a proof: see `Outcome.bound` for how likely a wrong value passes. Blocks and parts with equal hashes
+(`parts`, `signature`) are run once. Two sets of sizes, three seeds each. In float64 with `Floats`, for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+
+from ....diagnostics import Diagnostic
+from ....ir.deployment import Deployment, Row
+from ....ir.dims import Sizes
+from ....ir.op import Operator
+from ..parts import Part, parts
+from ..program import Step, steps
+from ..rows import about
+from . import rounds
+from .blocks import Block, blocks
+from .compare import Difference, difference
+from .extents import choose
+from .machine import Machine
+from .numbers import PRIME, Field, Floats, Numbers
+from .pieces import Impossible
+from .reference import Reference, degree
+from .signature import signature
+
+__all__ = ["Field", "Floats", "Outcome", "check"]
+
+SETS, SEEDS = 2, 3
+
+
+@dataclass
+class Outcome:
+    """What was run and how sure it makes."""
+
+    blocks: int = 0
+    classes: int = 0
+    values: int = 0
+    degree: int = 0
+    lacks: set[str] = field(default_factory=set)
+
+    @property
+    def bound(self) -> str:
+        """The chance that a value that differs passes, random functions taken as random (Schwartz–Zippel)."""
+        each = self.degree / PRIME
+        return (
+            f"a wrong value passes one size set with probability ≤ ({self.degree}/{PRIME})^{SEEDS} ≈ {each**SEEDS:.0e}"
+        )
+
+    def facts(self) -> list[str]:
+        """What was done, in words."""
+        said = f"{self.values} values on every GPU of {self.classes} classes of parts ({self.blocks} blocks)"
+        fixed = f"; fixed by the plan on a GPU: {', '.join(sorted(self.lacks))}" if self.lacks else ""
+        return [f"{said}, {SETS} size sets × {SEEDS} seeds{fixed}"]
+
+
+def check(
+    deployment: Deployment, model: ModuleOp, sizes: Sizes, numbers: Callable[[int], Numbers], outcome: Outcome
+) -> list[Diagnostic]:
+    """Run what was emitted against `model` (logical, or of any stage: moves are looked through); fills `outcome`."""
+    known = _Model(model)
+    found: list[Diagnostic] = []
+    seen: set[bytes] = set()
+    for block in blocks(deployment):
+        outcome.blocks += 1
+        found += rounds.check(block, known.steps)
+        for part in parts(block.deployment):
+            mark = signature(part, block, known.steps_of(block))
+            if mark not in seen:
+                seen.add(mark)
+                outcome.classes += 1
+                found += _run(part, block, known.steps_of(block), sizes, numbers, outcome)
+    return found
+
+
+@dataclass
+class _Model:
+    """The model's operators, layer by layer."""
+
+    module: ModuleOp
+    made: dict[frozenset[int], list[Step]] = field(default_factory=dict)
+
+    def steps(self, layers: frozenset[int]) -> list[Step]:
+        """Those of these layers and those around all layers."""
+        if layers not in self.made:
+            self.made[layers] = steps(self.module, layers)
+        return self.made[layers]
+
+    def steps_of(self, block: Block) -> list[Step]:
+        """Those that a block's first round stands for, or those around the layers."""
+        first, period = (block.repeat.first, block.repeat.period) if block.repeat else (0, 0)
+        found = self.steps(frozenset(range(first, first + period)))
+        return [step for step in found if (step.identity[0] is None) == (block.repeat is None)]
+
+
+def _run(
+    part: Part, block: Block, model: list[Step], sizes: Sizes, numbers: Callable[[int], Numbers], outcome: Outcome
+) -> Iterator[Diagnostic]:
+    """All size sets and seeds of one part; the first difference of the first that shows one."""
+    means = tuple(block.means[row] for row in part.rows)
+    ops = [step.op for step in model if isinstance(step.op, Operator)]
+    outcome.degree = max(outcome.degree, degree(model))
+    for which in range(SETS):
+        extents = choose(ops, part.deployment, sizes, which)
+        outcome.lacks.update(extents.lacks(part.deployment))
+        for seed in range(SEEDS):
+            made = Reference.of(
+                model, block.repeat.first if block.repeat else None, extents, numbers(which * SEEDS + seed)
+            )
+            found = _compared(Machine(part.deployment, means, made, extents), part)
+            if found is not None:
+                yield found
+                return
+    outcome.values += sum(row.places.shape[0] * max(row.places.shape[1], 1) for row in part.deployment.rows)
+
+
+def _compared(machine: Machine, part: Part) -> Diagnostic | None:
+    """Run the rows in order, holding every output against the model's value."""
+    for row in machine.deployment.rows:
+        try:
+            made = machine.run(row)
+            which = machine.means[row.index]
+            if which is None:
+                return about("DEP3", row, "is no value of the model")
+            whole = machine.reference.of_row(which, row.outputs[0])
+        except Impossible as error:
+            return about("DEP3", row, str(error))
+        for port, value in zip(row.outputs, made, strict=True):
+            held = machine.lies(port, value)
+            found = difference(port, value, held, whole, machine.reference.numbers)
+            if found is not None:
+                return _said(row, found, part)
+    return None
+
+
+def _said(row: Row, found: Difference, part: Part) -> Diagnostic:
+    where = "the host" if row.on_host else f"GPU {int(part.gpus[found.gpu])}"
+    at = ", ".join(f"{name}={index}" for name, index in found.at.items())
+    more = f" (and on {part.copies - 1} parts alike)" if part.copies > 1 else ""
+    problem = f"on {where} is not what the undivided model computes, first at [{at}]{more}"
+    return about("DEP3", row, problem, expected=str(found.expected), actual=str(found.actual))

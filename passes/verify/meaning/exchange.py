@@ -1,0 +1,67 @@
+"""What members of a group hold after a collective, written from its meaning, for all groups at once.
+
+Arrays are [groups, members, *local]; `axis` and `to` count from the first local dimension. Shares nothing with the
+passes that choose collectives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....ir.op import Operator
+from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp
+
+
+def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
+    """The members' values after the collective `op` on values with these names."""
+    match op:
+        case AllReduceOp():
+            return _to_all(x.sum(axis=1), x.shape[1])
+        case ReduceScatterOp():
+            return _scattered(x.sum(axis=1), names.index(op.dim.data), x.shape[1])
+        case AllGatherOp():
+            return _to_all(_joined(x, names.index(op.dim.data)), x.shape[1])
+        case AllToAllOp():
+            return _swapped(x, names.index(op.dim.data), names.index(op.to.data))
+    raise ValueError(f"{op.name} is no collective")
+
+
+def rows_after(op: Operator, name: str, ids: np.ndarray) -> np.ndarray:
+    """The same exchange of the row numbers [groups, members, n] along a name whose rows have no fixed order."""
+    members = ids.shape[1]
+    joined = isinstance(op, AllGatherOp | AllToAllOp) and op.dim.data == name
+    split = op.to.data if isinstance(op, AllToAllOp) else op.dim.data if isinstance(op, ReduceScatterOp) else ""
+    if joined:
+        return _to_all(_joined(ids, 0), members)
+    return _scattered(ids[:, 0], 0, members) if split == name else ids
+
+
+def _to_all(x: np.ndarray, members: int) -> np.ndarray:
+    return np.repeat(x[:, None], members, axis=1)
+
+
+def _joined(x: np.ndarray, axis: int) -> np.ndarray:
+    """[groups, members, …] → [groups, …], the members' parts one after another along `axis`."""
+    moved = np.moveaxis(x, 1, axis + 1)
+    shape = moved.shape
+    return moved.reshape(*shape[: axis + 1], shape[axis + 1] * shape[axis + 2], *shape[axis + 3 :])
+
+
+def _scattered(x: np.ndarray, axis: int, members: int) -> np.ndarray:
+    """[groups, …] → [groups, members, …]: member i gets the i-th of equal parts along `axis`."""
+    shape, at = x.shape, axis + 1
+    if shape[at] % members:
+        raise ValueError(f"{shape[at]} points in {members} parts")
+    parts = x.reshape(*shape[:at], members, shape[at] // members, *shape[at + 1 :])
+    return np.moveaxis(parts, at, 1)
+
+
+def _swapped(x: np.ndarray, axis: int, to: int) -> np.ndarray:
+    """Every member splits `to` in equal parts, sends one to each, and joins what it gets along `axis`."""
+    groups, members = x.shape[:2]
+    split = _scattered(x.reshape(groups * members, *x.shape[2:]), to, members)
+    sent = split.reshape(groups, members, *split.shape[1:])  # [groups, from, to, …]
+    received = np.moveaxis(sent, 2, 1)
+    flat = received.reshape(groups * members, *received.shape[2:])
+    joined = _joined(flat, axis)
+    return joined.reshape(groups, members, *joined.shape[1:])

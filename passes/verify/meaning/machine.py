@@ -1,0 +1,223 @@
+"""Runs the rows of a part, every node on every GPU, at small size: what was emitted and nothing else.
+
+A node computes with what its links bring to its own GPU, its operator, and the shares its own ports state (the
+positions a rotary embedding turns by are those the node says it holds). Only the parameters and what comes into the
+block are given, cut as the ports that hold them say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ....ir.deployment import Deployment, EdgeKind, Link, Port, Row
+from ....ir.op import Indices, Operator, tensor_of
+from ....ir.ops import UNORDERED
+from ....ir.ops.move import Collective, GatherOp, Mover, ScatterOp, SliceOp, TransferOp
+from ....ir.ops.program import InputOp
+from ..program import Identity
+from .blocks import FED, receivers
+from .exchange import exchange, rows_after
+from .extents import Extents
+from .pieces import Held, Impossible, Value, aligned, assembled, follow, indices, meshed, pick, together
+from .reference import Reference
+
+
+@dataclass
+class Machine:
+    """One part of a block, its reference, and the values of its rows as far as they were run."""
+
+    deployment: Deployment
+    means: tuple[Identity | None, ...]
+    reference: Reference
+    extents: Extents
+    values: dict[tuple[int, int], Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.all = np.arange(max(self.deployment.gpus, 1))
+        self.into: dict[tuple[int, int], list[Link]] = defaultdict(list)
+        for link in self.deployment.links:
+            if link.kind is not EdgeKind.ORDER:
+                self.into[link.target, link.input].append(link)
+
+    def run(self, row: Row) -> list[Value]:
+        """The outputs of a row on all its GPUs. Impossible if its inputs do not allow it."""
+        try:
+            made = self._outputs(row)
+        except (ValueError, IndexError, KeyError, StopIteration, TypeError) as error:
+            raise Impossible(f"cannot be computed: {error}" if str(error) else "cannot be computed") from error
+        for output, value in enumerate(made):
+            self.values[row.index, output] = value
+        return made
+
+    def _outputs(self, row: Row) -> list[Value]:
+        op = row.operator
+        if row.op == FED or isinstance(op, InputOp):
+            return [self._given(row)]
+        if op is None:
+            return self._arranged(row)
+        if isinstance(op, Mover):
+            return [self._moved(row, op)]
+        return [self._computed(row, op)]
+
+    def _given(self, row: Row) -> Value:
+        """A value of the model, laid out as the port says."""
+        port, which = row.outputs[0], self.means[row.index]
+        if which is None:
+            raise Impossible("comes from nowhere")
+        if port.addend is not None:
+            raise Impossible("a sum still owed crosses into another block")
+        shape = tuple(self.extents.of[key] for key in zip(port.names, port.whole, strict=True))
+        inside = which in self.reference.steps
+        whole = self.reference.value(which) if inside else self.reference.outside(which, shape)
+        gpus = self.all[:1] if row.on_host else row.places.reshape(-1)
+        return Value(pick(whole, self.held(port, gpus)), gpus, self._natural(port, gpus))
+
+    def _moved(self, row: Row, op: Mover) -> Value:
+        match op:
+            case ScatterOp():
+                whole, gpus = self._operand(row, 0, self.all[:1]), receivers(self.deployment, row)
+                return Value(pick(whole.data, self.held(row.outputs[0], gpus)), gpus)
+            case GatherOp():
+                return self._gathered(row)
+            case TransferOp():
+                return self._sent(row)
+            case SliceOp():
+                return self._arranged(row)[0]
+            case Collective():
+                return self._exchanged(row, op)
+        raise Impossible(f"{op.name} has no meaning here")
+
+    def _sent(self, row: Row) -> Value:
+        sent = self._operand(row, 0, row.places[:, 0])
+        return Value(sent.data, row.places[:, 1], sent.rows)
+
+    def _exchanged(self, row: Row, op: Collective) -> Value:
+        groups, members = row.places.shape
+        gpus, names = row.places.reshape(-1), row.inputs[0].names
+        have = self._operand(row, 0, gpus)
+        joined = getattr(op, "dim", None)
+        for name, rows in have.rows.items():
+            if joined is None or name != joined.data:
+                first = np.repeat(rows.reshape(groups, members, -1)[:, :1], members, axis=1).reshape(rows.shape)
+                have = aligned(have, names, {name: first})
+        made = exchange(op, names, have.data.reshape(groups, members, *have.data.shape[1:]))
+        rows = {n: rows_after(op, n, ids.reshape(groups, members, -1)) for n, ids in have.rows.items()}
+        flat = {name: ids.reshape(groups * members, -1) for name, ids in rows.items()}
+        return Value(made.reshape(groups * members, *made.shape[2:]), gpus, flat)
+
+    def _arranged(self, row: Row) -> list[Value]:
+        """Parts of what the GPU holds, or several parts put together: where ports say, on each GPU by itself."""
+        gpus = row.places.reshape(-1)
+        inputs = [self._operand(row, slot, gpus) for slot in range(len(row.inputs))]
+        held = [self.lies(port, value) for port, value in zip(row.inputs, inputs, strict=True)]
+        made = []
+        for port in row.outputs:
+            wanted = self._taken(port, gpus, held[0], inputs[0], row.inputs[0])
+            data = assembled([(v.data, h) for v, h in zip(inputs, held, strict=True)], wanted)
+            rows = {name: wanted[i] for i, name in enumerate(port.names) if name in UNORDERED}
+            made.append(Value(data, gpus, rows))
+        return made
+
+    def _taken(self, port: Port, gpus: np.ndarray, held: Held, value: Value, before: Port) -> Held:
+        """The indices an output holds; of rows without a fixed order the same places as of ordered ones."""
+        wanted = self.held(port, gpus)
+        natural = self.held(before, gpus)
+        for axis, name in enumerate(port.names):
+            if name in value.rows:
+                begin = wanted[axis][:, :1] - natural[axis][:, :1]
+                wanted[axis] = np.take_along_axis(held[axis], begin + np.arange(wanted[axis].shape[1]), axis=1)
+        return wanted
+
+    def _gathered(self, row: Row) -> Value:
+        """The whole on the host, of the pieces of all GPUs; copies count once."""
+        pieces = [self.values[link.source, link.output] for link in self.into[row.index, 0]]
+        if not pieces:
+            raise Impossible("gathers nothing")
+        shape = tuple(own.shape[1] for own in self.held(row.outputs[0], self.all[:1]))
+        data, filled = self.reference.numbers.zeros(shape, pieces[0].data), np.zeros(shape, dtype=bool)
+        for piece in pieces:
+            where = meshed(self.held(row.inputs[0], piece.gpus))
+            data[where], filled[where] = piece.data, True
+        if not filled.all():
+            raise Impossible("no GPU has some of the total output")
+        return Value(data[None], self.all[:1])
+
+    def _computed(self, row: Row, op: Operator) -> Value:
+        gpus = self.all[:1] if row.on_host else row.places.reshape(-1)
+        total: dict[str, int] = {}
+        held: dict[str, np.ndarray] = {}
+        operands: dict[int, Value] = {}
+        for slot, index in enumerate(row.operands):
+            flows = slot < len(row.inputs)
+            port = row.inputs[slot] if flows else row.weights[slot - len(row.inputs)]
+            names = op.operand_names(index)
+            if tuple(names) != port.names:
+                raise Impossible(f"operand {index} is {', '.join(port.names)}, its operator reads {', '.join(names)}")
+            operands[index] = self._operand(row, slot, gpus) if flows else self._weight(row, port, gpus)
+            self._learn(port, list(names.values()), self.lies(port, operands[index]), held, total)
+        out = row.outputs[0]
+        if tensor_of(op.results[0]).names != out.names:
+            raise Impossible(f"its operator makes {', '.join(tensor_of(op.results[0]).names)}")
+        self._learn(out, list(out.names), self.held(out, gpus), held, total)
+        rows = self._ordered(op, operands, held, total)
+        inputs = [operands[i].data for i in sorted(operands)]
+        made = op.compute(inputs, Indices(held, total))
+        return Value(made, gpus, {name: rows[name] for name in out.names if name in rows})
+
+    def _learn(
+        self, port: Port, names: list[str], held: Held, into: dict[str, np.ndarray], total: dict[str, int]
+    ) -> None:
+        """What a port tells of the joint space; of two that tell of one name the first counts."""
+        for name, own, key in zip(names, held, zip(port.names, port.whole, strict=True), strict=True):
+            into.setdefault(name, own)
+            total.setdefault(name, self.extents.of[key])
+
+    def _ordered(
+        self, op: Operator, operands: dict[int, Value], held: dict[str, np.ndarray], total: dict[str, int]
+    ) -> dict[str, np.ndarray]:
+        """Rows without a fixed order: by the tokens where the operator knows them, else as the first has them."""
+        order: dict[str, np.ndarray] = {}
+        for name, relation in op.derived().items():
+            if name in UNORDERED and all(source in held for source in relation.sources):
+                order[name] = follow(relation.sources, held, total, total[name])
+        for index in sorted(operands):
+            names = tuple(op.operand_names(index).values())
+            for name, rows in operands[index].rows.items():
+                order.setdefault(name, rows)
+            wanted = {name: order[name] for name in operands[index].rows}
+            operands[index] = aligned(operands[index], names, wanted)
+        held.update(order)
+        return order
+
+    def _operand(self, row: Row, slot: int, gpus: np.ndarray) -> Value:
+        """What the links of an input bring to these GPUs."""
+        links = [link for link in self.into[row.index, slot] if (link.source, link.output) in self.values]
+        if not links:
+            raise Impossible(f"nothing feeds input {slot}")
+        found = [self.values[link.source, link.output] for link in links]
+        return (found[0] if len(found) == 1 else together(found)).on(gpus)
+
+    def _weight(self, row: Row, port: Port, gpus: np.ndarray) -> Value:
+        which = self.means[row.index]
+        assert which is not None
+        layer = which[0] if (which[0], port.parameter) in self.reference.steps else None
+        shape = tuple(self.extents.of[key] for key in zip(port.names, port.whole, strict=True))
+        whole = self.reference.weight(port.parameter, layer, shape)
+        return Value(pick(whole[None], self.held(port, gpus)), gpus)
+
+    def held(self, port: Port, gpus: np.ndarray) -> Held:
+        """Per dimension the indices that each of these GPUs holds, as the port says."""
+        keys = zip(port.names, port.whole, strict=True)
+        return [indices(share, self.extents.of[key], gpus) for key, share in zip(keys, port.shares, strict=True)]
+
+    def lies(self, port: Port, value: Value) -> Held:
+        """The same of a value as it lies there: rows without a fixed order in their own."""
+        held = self.held(port, value.gpus)
+        return [value.rows.get(name, own) for name, own in zip(port.names, held, strict=True)]
+
+    def _natural(self, port: Port, gpus: np.ndarray) -> dict[str, np.ndarray]:
+        held = self.held(port, gpus)
+        return {name: own for name, own in zip(port.names, held, strict=True) if name in UNORDERED}

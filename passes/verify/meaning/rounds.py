@@ -1,0 +1,91 @@
+"""A repeated body stands for all of its rounds. Guarantees, per block of a repeat:
+
+* every round of the model's layers is the same operators reading the same, so that one round shows all
+* DAG7: one value comes in and one goes out; the next round of the model reads what the body yields
+* what goes out is laid out as what came in: same names, sizes and type, same share on every GPU, no sum owed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ....diagnostics import Diagnostic
+from ....ir.deployment import Port, Row, Share
+from ..identity import described
+from ..program import Identity, Step
+from ..rows import about
+from .blocks import FED, Block
+
+Steps = Callable[[frozenset[int]], list[Step]]
+
+
+def check(block: Block, model: Steps) -> Iterator[Diagnostic]:
+    """What keeps one round from standing for all."""
+    if block.repeat is None or block.repeat.count == 1:
+        return
+    rows = block.deployment.rows
+    fed = [row for row in rows if row.op == FED]
+    if len(fed) != 1 or len(block.yields) != 1:
+        problem = f"the body of layers {block.repeat.layers} reads {len(fed)} values and yields {len(block.yields)}"
+        yield about("DAG7", rows[-1], problem, expected="one of each")
+        return
+    last = rows[block.yields[0]]
+    if problem := _unlike(fed[0], last):
+        yield about("DAG7", last, f"the next round starts from it, but {problem}")
+    yield from _rounds(block, last, model)
+
+
+def _unlike(first: Row, last: Row) -> str:
+    """How the yielded value differs from the one the body starts from."""
+    came, goes = first.outputs[0], last.outputs[0]
+    if (came.names, came.local, came.whole, came.dtype) != (goes.names, goes.local, goes.whole, goes.dtype):
+        return f"it is {goes.text()} {goes.dtype}, the body starts from {came.text()} {came.dtype}"
+    if goes.addend is not None:
+        return "a sum over it is still owed"
+    if not np.array_equal(first.gpus, last.gpus):
+        return "it is on other GPUs"
+    return "" if _same_shares(came, goes, first.gpus) else "GPUs hold other parts of it"
+
+
+def _same_shares(a: Port, b: Port, gpus: np.ndarray) -> bool:
+    return all(_same(one, other, gpus) for one, other in zip(a.shares, b.shares, strict=True))
+
+
+def _same(a: Share | None, b: Share | None, gpus: np.ndarray) -> bool:
+    if a is b or a is None or b is None:
+        return a is b
+    return a.parts == b.parts and np.array_equal(a.of[gpus], b.of[gpus])
+
+
+def _rounds(block: Block, last: Row, model: Steps) -> Iterator[Diagnostic]:
+    """Is every round of the model what the first one is, one period later?"""
+    assert block.repeat is not None
+    first, period, count = block.repeat.first, block.repeat.period, block.repeat.count
+    found = model(frozenset(range(first, block.repeat.last + 1)))
+    yields = block.means[last.index]
+    for number in range(1, count):
+        start = first + number * period
+        if _shape(found, start, period, yields, number) != _shape(found, first, period, None, 0):
+            problem = f"layers {start}-{start + period - 1} of the model are not as {first}-{first + period - 1}"
+            yield about("DAG7", last, problem, hint="draw layers that differ for themselves")
+            return
+
+
+def _shape(found: list[Step], start: int, period: int, yields: Identity | None, number: int) -> list[object]:
+    """Operators of one round and what they read, layers counted from its first; what comes in is `carried`."""
+    layers = range(start, start + period)
+    own = [step for step in found if step.identity[0] in layers]
+    reads = [tuple(_read(read, layers, yields, number, period) for read in step.reads) for step in own]
+    return [(described(step.op), step.identity[1], read) for step, read in zip(own, reads, strict=True)]
+
+
+def _read(read: Identity | None, layers: range, yields: Identity | None, number: int, period: int) -> object:
+    if read is None or read[0] in layers:
+        return read and (layers.index(read[0]) if read[0] is not None else None, read[1])
+    if number == 0:
+        return "carried"
+    assert yields is not None
+    expected = ((yields[0] or 0) + (number - 1) * period, yields[1])
+    return "carried" if read == expected else read

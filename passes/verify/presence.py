@@ -1,0 +1,137 @@
+"""The emitted graph is the whole model, once. Guarantees, against the undivided model:
+
+* every operator of every layer is computed, none is extra; repeats cover each layer once
+* every operator is the model's (same kind and properties) and uses the weights the model's uses; tied ones are one
+* the GPUs hold every part of each of its weights and of its result, each part equally often, no GPU one twice
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from math import prod
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+
+from ...diagnostics import Diagnostic
+from ...ir.deployment import Deployment, Port, Row, Share
+from ...ir.module import plain_path
+from ...ir.ops.program import WeightOp
+from .identity import described, is_moved, own
+from .program import Identity, Step, steps
+from .rows import about
+
+
+def check(deployment: Deployment, model: ModuleOp) -> list[Diagnostic]:
+    """What the graph lacks, adds, or holds too often."""
+    wanted = {step.identity: step for step in steps(model)}
+    rows = _by_identity(deployment)
+    return [
+        *_missing(deployment, wanted, Counter(layer for group in rows.values() for layer in _rounds(group[0]))),
+        *(found for group in rows.values() for found in _alike(group, wanted)),
+        *_held(rows.values()),
+    ]
+
+
+def _by_identity(deployment: Deployment) -> dict[Identity, list[Row]]:
+    """Rows that compute the same operator, each on some of its GPUs or for some of its experts."""
+    rows: dict[Identity, list[Row]] = defaultdict(list)
+    for row in deployment.rows:
+        if not is_moved(row):
+            rows[own(row)].append(row)
+    return rows
+
+
+def _rounds(row: Row) -> Iterator[Identity]:
+    """What a row stands for in all rounds of its repeat."""
+    layer, path = own(row)
+    if layer is None or row.repeat is None:
+        return iter([(layer, path)])
+    period, count = row.repeat.period, row.repeat.count
+    return ((layer + number * period, path) for number in range(count))
+
+
+def _missing(deployment: Deployment, wanted: dict[Identity, Step], have: Counter[Identity]) -> Iterator[Diagnostic]:
+    operators = {key for key, step in wanted.items() if not isinstance(step.op, WeightOp)}
+    lists = {
+        "are not computed": operators - have.keys(),
+        "are not of the model": have.keys() - operators,
+        "are computed more than once": {key for key, count in have.items() if count > 1},
+    }
+    for problem, found in lists.items():
+        if found:
+            names = [
+                f"{path} of layer {layer}" if layer is not None else path for layer, path in sorted(found, key=str)
+            ]
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            yield Diagnostic("coverage", f"operators {problem}: {', '.join(names[:4])}{more}", deployment.model)
+
+
+def _alike(rows: list[Row], wanted: dict[Identity, Step]) -> Iterator[Diagnostic]:
+    """Are the operators those of the model, in the first round? (That rounds are alike, `meaning` shows.)"""
+    step = wanted.get(own(rows[0]))
+    if step is None:
+        return
+    weights = _weights(step)
+    for row in rows:
+        if row.operator is not None and described(row.operator) != described(step.op):
+            yield about("coverage", row, f"is not the model's {step.op.name}, or has other properties")
+        used = [port.parameter for port in row.weights]
+        if used != weights:
+            expected, actual = ", ".join(weights) or "none", ", ".join(used) or "none"
+            yield about("coverage", row, "uses other weights than the model", expected=expected, actual=actual)
+
+
+def _weights(step: Step) -> list[str]:
+    """The parameters that the model's operator reads."""
+    found = [value.owner for value in step.op.operands if isinstance(value.owner, WeightOp)]
+    return [plain_path((weight.tied or weight.path).data) for weight in found]
+
+
+def _held(groups: Iterable[list[Row]]) -> Iterator[Diagnostic]:
+    known: dict[tuple[object, ...], str] = {}
+    for rows in groups:
+        if rows[0].on_host:
+            continue
+        kept = [row for row in rows if all(port.shares or not port.names for port in (*row.outputs, *row.weights))]
+        for ports in zip(*((*row.outputs, *row.weights) for row in kept), strict=False):
+            key = tuple((id(row.places), *map(id, _cut(port))) for row, port in zip(kept, ports, strict=True))
+            if key not in known:
+                known[key] = _unequal(kept, ports)
+            if known[key]:
+                yield about("coverage", rows[0], f"the GPUs do not hold {ports[0].tensor} exactly: {known[key]}")
+
+
+def _cut(port: Port) -> list[Share]:
+    return [share for share in (*port.shares, port.addend) if share is not None]
+
+
+def _unequal(rows: list[Row], ports: tuple[Port, ...]) -> str:
+    """What is wrong with how GPUs hold the parts of a tensor, or nothing."""
+    parts = [tuple(share.parts for share in _cut(port)) for port in ports]
+    if len(set(parts)) > 1:
+        return "some hold parts of another size than others"
+    boxes, owners = [], []
+    for row, port in zip(rows, ports, strict=True):
+        gpus = row.gpus
+        box = np.zeros(len(gpus), dtype=np.int64)
+        for share in _cut(port):
+            of = share.of[gpus]
+            if (of < 0).any() or (of >= share.parts).any():
+                return f"a part that is none of {share.parts}"
+            box = box * share.parts + of
+        boxes.append(box)
+        owners.append(gpus)
+    return _counted(np.concatenate(boxes), np.concatenate(owners), prod(parts[0]))
+
+
+def _counted(box: np.ndarray, gpus: np.ndarray, parts: int) -> str:
+    found, copies = np.unique(box, return_counts=True)
+    if len(found) != parts:
+        return f"{len(found)} of {parts} parts are there"
+    if copies.min() != copies.max():
+        return f"some parts have {copies.min()} copies, others {copies.max()}"
+    if len(np.unique(gpus * parts + box)) < len(box):
+        return "a GPU has a part twice"
+    return ""

@@ -1,0 +1,78 @@
+"""What ports state, row by row. Guarantees:
+
+* DIM2: in every port, local size × distinct parts = global size (of a merged dimension rounded up), as polynomials
+* DIM3: names, global sizes and type of a row's result follow from those of its operands by its operator's own rule;
+  what only moves, splits or joins changes none of them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...diagnostics import Diagnostic
+from ...ir.deployment import Deployment, Port, Row, Size
+from ...ir.dims import Size as Symbolic
+from ...ir.dims import Sizes, number, parse, same
+from ...ir.layout import Dim, Tensor
+from ...ir.local import plain
+from .rows import about
+
+
+def check(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
+    """Every port whose sizes do not fit. `sizes`: what the model's symbols stand for."""
+    found: list[Diagnostic] = []
+    for row in deployment.rows:
+        for port in dict.fromkeys((*row.inputs, *row.outputs, *row.weights)):
+            found += _parts(row, port)
+        found += _rule(row, sizes)
+    return found
+
+
+def _parts(row: Row, port: Port) -> Iterator[Diagnostic]:
+    for name, local, whole, share in zip(port.names, port.local, port.whole, port.shares, strict=False):
+        parts = share.parts if share else 1
+        if not _fills(local, parts, whole, bool(port.merges)):
+            problem = f"{port.tensor}: {parts} parts of {name}={local} are not {whole}"
+            yield about("DIM2", row, problem, expected=f"{name}={whole} in all", actual=f"{parts} · {local}")
+
+
+def _fills(local: Size, parts: int, whole: Size, merged: bool) -> bool:
+    if isinstance(local, int) and isinstance(whole, int):
+        return local == -(-whole // parts) if merged else local * parts == whole
+    return same(_size(local) * number(parts), _size(whole))
+
+
+def _size(size: Size) -> Symbolic:
+    return number(size) if isinstance(size, int) else parse(size)
+
+
+def _rule(row: Row, sizes: Sizes) -> Iterator[Diagnostic]:
+    for port in row.outputs:
+        expected = _expected(row, port, sizes)
+        actual = f"[{', '.join(_dims(port.names, port.whole))}] {port.dtype}"
+        if expected != actual:
+            yield about("DIM3", row, "its result does not follow from its operands", expected=expected, actual=actual)
+
+
+def _expected(row: Row, port: Port, sizes: Sizes) -> str:
+    """The result that the operator's rule gives, or what the rule says against the operands."""
+    if row.operator is None:
+        source = row.inputs[0] if row.inputs else port
+        return f"[{', '.join(_dims(source.names, source.whole))}] {source.dtype}"
+    ports = (*row.inputs, *row.weights)
+    tensors = [_tensor(ports[slot]) for slot in sorted(range(len(row.operands)), key=row.operands.__getitem__)]
+    try:
+        made = row.operator.infer(tensors)
+    except (ValueError, StopIteration, KeyError, IndexError) as error:
+        return str(error) or "operands that fit its rule"
+    whole = tuple(plain(sizes.shown(dim.size)) for dim in made.dims)
+    return f"[{', '.join(_dims(made.names, whole))}] {made.dtype}"
+
+
+def _tensor(port: Port) -> Tensor:
+    dims = zip(port.names, port.whole, strict=True)
+    return Tensor(tuple(Dim(name, _size(size)) for name, size in dims), port.dtype)
+
+
+def _dims(names: tuple[str, ...], sizes: tuple[Size, ...]) -> list[str]:
+    return [f"{name}={size}" for name, size in zip(names, sizes, strict=True)]
