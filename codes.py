@@ -31,6 +31,10 @@ CODES: dict[str, Code] = {
     "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
+    "certificate": Code(
+        "The files of an output folder do not agree with one another or with their certificate.",
+        "Write the folder anew with `dagc lower`, or restore the file named.",
+    ),
     "render": Code("Graphviz could not draw a picture, or took too long.", "Draw a smaller view."),
     # plans
     "mesh": Code(

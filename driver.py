@@ -16,8 +16,8 @@ from .passes.apart import apart
 from .passes.expand import expand
 from .passes.judge import judge
 from .passes.measure import measure
-from .passes.verify import verify
-from .pipeline import lower
+from .passes.verify import Field, Floats, verify
+from .pipeline import lower, text_of
 
 Watch = Callable[[Job, str, ModuleOp], None]
 """Called with the module after every pass of a job."""
@@ -30,11 +30,12 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     try:
         logical = build(job.model)
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.sizes.items())))
-        module = logical.clone()
-        job.module = lower(module, lambda name, m: watch(job, name, m) if watch else None)
+        job.logical, job.per_expert = text_of(logical), request.per_expert
+        job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
         grouped = expand(job.module, job.model.name, tuple(_facts(job)))
         job.graph = apart(grouped) if request.per_expert else grouped
-        job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module))
+        numbers = Floats if request.numeric else Field
+        job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module), numbers)
         job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
         where = f"{job.model.name} {job.strategy}"
         job.diagnostics += [*job.verdict.diagnostics, *judge(job.figures, where, request.max_imbalance)]

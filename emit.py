@@ -1,19 +1,21 @@
 """Files of compiled deployments: what is written, under which name, in which view.
 
 manifest.json
-<model>/<strategy>.dot .svg .spmd.dot .spmd.svg .representative.dot .representative.svg .mlir .report.json .devices.json
+<model>/<strategy>.dot .svg .spmd.dot .spmd.svg .representative.dot .representative.svg
+                  .logical.mlir .mlir .report.json .devices.json
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .backends.certificate import certificate
 from .backends.devices import devices
 from .backends.dot import dot_text
 from .backends.folder import GENERATOR, MANIFEST, Folder
@@ -23,6 +25,7 @@ from .backends.svg import render
 from .ir.deployment import Deployment, View
 from .job import Job
 from .passes import views
+from .passes.verify import Verdict
 from .pipeline import text_of
 
 DOT_NODES = 300_000
@@ -69,51 +72,63 @@ def write(jobs: list[Job], out: Path, options: Options) -> dict[str, Any]:
 def _write_job(job: Job, folder: Folder, stem: str, options: Options) -> dict[str, Any]:
     """All files of one deployment; its entry in the manifest. A refused one has a report only."""
     files: dict[str, str] = {}
+    certified: dict[str, str | bytes] = {}
 
     def put(key: str, suffix: str, data: str | bytes) -> None:
         files[key] = f"{stem}.{suffix}"
         folder.write(files[key], data)
         options.done(files[key])
+        if key in CERTIFIED:
+            certified[Path(files[key]).name] = data
 
     graph, ok = job.graph, job.status == "valid"
     if ok and graph is not None and job.module is not None:
         _write_views(graph, put, options)
+        put("logical", "logical.mlir", job.logical)
         put("ir", "mlir", text_of(job.module))
         put("devices", "devices.json", _json_lines(devices(job.module)))
     entry = _entry(job, graph if ok else None, options)
-    put("report", "report.json", _json(_report(job, entry)))
+    put("report", "report.json", _json(_report(job, entry, certified)))
     return {**entry, **{key: files.get(key) for key in KEYS}, "files": list(files.values())}
 
 
 VIEWS = ("", "spmd", "representative")
-KEYS = (*(f"{view}{'_' * bool(view)}{kind}" for view in VIEWS for kind in ("dot", "svg")), "ir", "report", "devices")
+KEYS = (
+    *(f"{view}{'_' * bool(view)}{kind}" for view in VIEWS for kind in ("dot", "svg")),
+    "logical",
+    "ir",
+    "report",
+    "devices",
+)
+CERTIFIED = ("dot", "spmd_dot", "representative_dot", "logical", "ir")
+"""Files that a certificate speaks of."""
 
 
 def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None], options: Options) -> None:
     """DOT of every view, then their pictures side by side."""
-    shown = dict(_views(graph, options))
+    shown = drawn(graph, options.full)
     dots = {key: dot_text(view) for key, view in {id(view): view for view in shown.values()}.items()}
     texts = {name: (view, dots[id(view)]) for name, view in shown.items()}
     for name, (_, dot) in texts.items():
         put("_".join(filter(None, (name, "dot"))), ".".join(filter(None, (name, "dot"))), dot)
-    drawn = {n: dot for n, (view, dot) in texts.items() if options.svg and _drawable(graph, view, options)}
+    wanted = {n: dot for n, (view, dot) in texts.items() if options.svg and _drawable(graph, view, options)}
     with ThreadPoolExecutor(max_workers=2) as workers:
-        pictures = dict(zip(drawn, workers.map(lambda dot: render(dot, "svg"), drawn.values()), strict=True))
+        made = workers.map(lambda dot: render(dot, "svg"), wanted.values())
+        pictures = dict(zip(wanted, made, strict=True))
     for name, picture in pictures.items():
         put("_".join(filter(None, (name, "svg"))), ".".join(filter(None, (name, "svg"))), picture)
 
 
-def _views(graph: Deployment, options: Options) -> Iterator[tuple[str, View]]:
-    main = _main_view(graph, options)
-    yield "", main
-    yield "spmd", main if main.name == "spmd" else views.spmd(graph)
-    if graph.gpus > FEW_GPUS:
-        yield "representative", views.representative(graph)
+def drawn(graph: Deployment, full: bool) -> dict[str, View]:
+    """The views that are written, by the name their files carry: the main one has none."""
+    main = _main_view(graph, full)
+    few = {} if graph.gpus <= FEW_GPUS else {"representative": views.representative(graph)}
+    return {"": main, "spmd": main if main.name == "spmd" else views.spmd(graph), **few}
 
 
-def _main_view(graph: Deployment, options: Options) -> View:
+def _main_view(graph: Deployment, full: bool) -> View:
     """Every GPU, as long as that can be written; else a lane per class of identical GPUs."""
-    whole = graph.nodes <= DOT_NODES or options.full
+    whole = graph.nodes <= DOT_NODES or full
     return views.gpus(graph) if whole else views.spmd(graph)
 
 
@@ -132,19 +147,20 @@ def _entry(job: Job, graph: Deployment | None, options: Options) -> dict[str, An
         "reason": [str(d) for d in job.diagnostics if d.severity == "error"],
         "nodes": graph.nodes if graph else None,
         "edges": graph.edges if graph else None,
-        "dot_view": _main_view(graph, options).name if graph else None,
+        "dot_view": _main_view(graph, options.full).name if graph else None,
     }
 
 
-def _report(job: Job, entry: dict[str, Any]) -> dict[str, Any]:
-    verdict = job.verdict
+def _report(job: Job, entry: dict[str, Any], certified: dict[str, str | bytes]) -> dict[str, Any]:
+    verdict = job.verdict or Verdict()
+    graph = {"facts": job.graph.facts if job.graph else (), "per_expert": job.per_expert}
+    needed = [asdict(precondition) for precondition in verdict.preconditions]
     return report(
         identity={**entry, "cluster": asdict(job.cluster)},
         plan=job.plan,
         sizes=job.sizes,
         figures=job.figures,
-        proofs=verdict.proofs if verdict else (),
-        preconditions=[asdict(p) for p in verdict.preconditions] if verdict else (),
+        certificate=certificate(verdict.layers, needed, verdict.bounds, graph, certified),
         assumed=job.assumed,
         diagnostics=job.diagnostics,
     )

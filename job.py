@@ -33,6 +33,7 @@ class Request:
     fused_attention: bool = True
     max_imbalance: float | None = None
     per_expert: bool = False
+    numeric: bool = False
 
 
 @dataclass
@@ -47,10 +48,14 @@ class Job:
     sizes: dict[str, int | None] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    logical: str = ""
+    """The text of the logical module with the plan: what `module` is lowered from."""
     module: ModuleOp | None = None
     graph: Deployment | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
+
+    per_expert: bool = False
 
     @property
     def status(self) -> str:

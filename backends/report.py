@@ -15,8 +15,7 @@ def report(
     plan: Plan | None,
     sizes: dict[str, int | None],
     figures: dict[str, Any],
-    proofs: Sequence[str],
-    preconditions: Sequence[Any],
+    certificate: dict[str, Any],
     assumed: Sequence[str],
     diagnostics: Sequence[Diagnostic],
 ) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def report(
         "assumptions": list(assumed),
         "warnings": [d.as_dict() for d in diagnostics if d.severity == "warning"],
         "errors": [d.as_dict() for d in diagnostics if d.severity == "error"],
-        "proofs": {"shown": list(proofs), "preconditions": list(preconditions)},
+        "certificate": certificate,
         "measurements": figures,
     }
 

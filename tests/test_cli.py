@@ -60,7 +60,7 @@ def test_lower_writes_every_file_of_baseline_and_proposal(tmp_path: Path) -> Non
         assert b"<svg" in (out / dag["svg"]).read_bytes()
         parse_module((out / dag["ir"]).read_text())
         report = json.loads((out / dag["report"]).read_text())
-        assert report["proofs"]["preconditions"]
+        assert report["certificate"]["preconditions"]
         assert "seq_len = 1024" in report["assumptions"]
         assert len(json.loads((out / dag["devices"]).read_text())) == 4
 
@@ -229,7 +229,7 @@ def test_symbolic_sizes_stay_symbols(tmp_path: Path) -> None:
     node = next(node for node in graph.nodes() if node.attr["op"] == "q_proj")
     assert node.attr["output"] == "[batch_size=batch_size/2, seq_len=seq_len, heads=8, d_k=8]"
     report = json.loads((tmp_path / "o" / dag["report"]).read_text())
-    assert any(p["text"] == "dp | batch_size" and p["holds"] is None for p in report["proofs"]["preconditions"])
+    assert any(p["text"] == "dp | batch_size" and p["holds"] is None for p in report["certificate"]["preconditions"])
 
 
 def test_dumps_parse_back_and_resume_in_opt(tmp_path: Path) -> None:

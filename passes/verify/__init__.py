@@ -39,7 +39,7 @@ def verify(
     """All layers: of the lowered module, then of the graph emitted for it. `sizes` are the lowered module's."""
     verdict = verify_module(module, logical)
     emitted = verify_graph(deployment, logical, sizes, numbers)
-    return Verdict([*verdict.layers, *emitted.layers], verdict.preconditions)
+    return Verdict([*verdict.layers, *emitted.layers], verdict.preconditions, emitted.bounds)
 
 
 def verify_module(module: ModuleOp, logical: ModuleOp | None = None) -> Verdict:
@@ -105,4 +105,4 @@ def _meaning(
     same = "every value on every GPU is the undivided model's, at small size"
     layer = verdict.run("meaning", same, lambda: meaning.check(deployment, model, sizes, numbers, outcome))
     layer.facts += outcome.facts()
-    verdict.bounds.append(outcome.bound)
+    verdict.bounds.append(outcome.bound(numbers(0)))

@@ -5,7 +5,7 @@
 * this of what was emitted (rows, links, places, shares), block by block, for any value that comes into a block
 * a repeated body yields what it starts from, laid out alike, so that it holds for every round
 
-It is a test, not a proof: see `Outcome.bound` for how likely a wrong value passes. Blocks and parts with equal hashes
+It is a test, not a proof: see `Numbers.bound` for how likely a wrong value passes. Blocks and parts with equal hashes
 (`parts`, `signature`) are run once. Two sets of sizes, three seeds each. In float64 with `Floats`, for people.
 """
 
@@ -28,7 +28,7 @@ from .blocks import Block, blocks
 from .compare import Difference, difference
 from .extents import choose
 from .machine import Machine
-from .numbers import PRIME, Field, Floats, Numbers
+from .numbers import Field, Floats, Numbers
 from .pieces import Impossible
 from .reference import Reference, degree
 from .signature import signature
@@ -48,13 +48,9 @@ class Outcome:
     degree: int = 0
     lacks: set[str] = field(default_factory=set)
 
-    @property
-    def bound(self) -> str:
-        """The chance that a value that differs passes, random functions taken as random (Schwartz–Zippel)."""
-        each = self.degree / PRIME
-        return (
-            f"a wrong value passes one size set with probability ≤ ({self.degree}/{PRIME})^{SEEDS} ≈ {each**SEEDS:.0e}"
-        )
+    def bound(self, numbers: Numbers) -> str:
+        """How sure it makes."""
+        return numbers.bound(self.degree, SEEDS)
 
     def facts(self) -> list[str]:
         """What was done, in words."""

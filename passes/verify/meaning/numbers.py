@@ -17,6 +17,7 @@ class Numbers(Protocol):
     def random(self, key: object, shape: tuple[int, ...]) -> np.ndarray: ...
     def zeros(self, shape: tuple[int, ...], like: np.ndarray) -> np.ndarray: ...
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray: ...
+    def bound(self, degree: int, seeds: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Field:
 
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray(np.asarray(a) != np.asarray(b))
+
+    def bound(self, degree: int, seeds: int) -> str:
+        """How likely a value that differs passes, random functions taken as random (Schwartz–Zippel)."""
+        chance = (degree / P) ** seeds
+        return f"a wrong value passes one size set with probability ≤ ({degree}/(2^31-1))^{seeds} ≈ {chance:.0e}"
 
 
 @dataclass(frozen=True)
@@ -54,5 +60,5 @@ class Floats:
             return (a["expert"] != b["expert"]) | self.differ(a["weight"], b["weight"])
         return ~np.isclose(a, b, rtol=self.tolerance, atol=self.tolerance)
 
-
-PRIME = P
+    def bound(self, degree: int, seeds: int) -> str:
+        return f"float64: values within {self.tolerance:g}, relative or absolute, are taken for equal; no bound"

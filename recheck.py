@@ -1,0 +1,151 @@
+"""An output folder against its own files: everything is made anew from the logical module and compared.
+
+Guarantees, of every valid deployment in the manifest, when nothing is found:
+
+* all its files are there, and those the certificate speaks of are the ones it was made for (SHA-256)
+* the logical module lowers to the lowered module of the folder, and that emits the DOT files of the folder
+* all layers of defence hold for them now, and the certificate says no more than that
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
+
+from .backends.certificate import digest
+from .backends.dot import dot_text
+from .backends.folder import GENERATOR, MANIFEST
+from .diagnostics import Diagnostic, Refused
+from .emit import drawn
+from .ir.deployment import Deployment
+from .ir.dialect import parse_module
+from .ir.module import sizes_of
+from .passes.apart import apart
+from .passes.expand import expand
+from .passes.verify import Field, Verdict, verify
+from .passes.verify.meaning.numbers import Numbers
+from .pipeline import lower, text_of
+
+
+@dataclass
+class Checked:
+    """One deployment of a folder: its name, its verdict as it is now, and where the files disagree with it."""
+
+    name: str
+    verdict: Verdict = field(default_factory=Verdict)
+    found: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        return [*self.found, *self.verdict.diagnostics]
+
+
+def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Checked]:
+    """Every valid deployment of an output folder. Refused if it is none, or unreadable."""
+    manifest = _json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("generator") != GENERATOR:
+        raise Refused(Diagnostic("certificate", "the manifest was not written by dagc", str(folder / MANIFEST)))
+    lost = [name for name in _texts(manifest.get("files")) if not _within(folder, name).is_file()]
+    if lost:
+        raise Refused(*(Diagnostic("certificate", "the manifest lists a file that is not there", n) for n in lost))
+    entries = [entry for entry in manifest.get("dags") or () if isinstance(entry, dict)]
+    return [_checked(folder, entry, numbers) for entry in entries if entry.get("status") == "valid"]
+
+
+def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:
+    checked = Checked(f"{entry.get('model')}/{entry.get('strategy')}")
+    try:
+        files = {key: _within(folder, entry[key]) for key in ("logical", "ir", "report")}
+        certificate = _json(files["report"])["certificate"]
+        checked.found += _altered(files["report"].parent, certificate["of"]["sha256"])
+        logical = parse_module(_text(files["logical"]), str(files["logical"]))
+        module = lower(logical.clone())
+        checked.found += _differs(files["ir"], text_of(module), "is not what the logical module lowers to")
+        graph = _emitted(module, entry, certificate["of"]["graph"])
+        checked.found += _redrawn(folder, entry, graph)
+        checked.verdict = verify(module, logical, graph, sizes_of(module), numbers)
+        checked.found += _claims(files["report"], certificate, checked.verdict)
+    except Refused as refused:
+        checked.found += refused.diagnostics
+    except (KeyError, TypeError, AttributeError) as error:
+        problem = f"the manifest or the report lacks {error}"
+        checked.found.append(Diagnostic("certificate", problem, checked.name))
+    return checked
+
+
+def _emitted(module: ModuleOp, entry: dict[str, Any], how: dict[str, Any]) -> Deployment:
+    graph = expand(module, entry["model"], tuple(_texts(how["facts"])))
+    return apart(graph) if how["per_expert"] else graph
+
+
+def _redrawn(folder: Path, entry: dict[str, Any], graph: Deployment) -> Iterator[Diagnostic]:
+    """The DOT of every view, drawn anew."""
+    known: dict[int, str] = {}
+    for name, view in drawn(graph, full=entry["dot_view"] == "gpus").items():
+        text = known.setdefault(id(view), "") or dot_text(view)
+        known[id(view)] = text
+        file = _within(folder, entry["_".join(filter(None, (name, "dot")))])
+        yield from _differs(file, text, "is not what the lowered module emits")
+
+
+def _differs(file: Path, text: str, problem: str) -> Iterator[Diagnostic]:
+    """The first line of a file that is not as it should be."""
+    have = _text(file)
+    if have != text:
+        pairs = list(zip([*have.splitlines(), ""], [*text.splitlines(), ""], strict=False))
+        line = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs) - 1)
+        actual, expected = (side.strip()[:160] or "nothing" for side in pairs[line])
+        yield Diagnostic("certificate", problem, f"{file}:{line + 1}", expected=expected, actual=actual)
+
+
+def _altered(home: Path, hashes: dict[str, str]) -> Iterator[Diagnostic]:
+    for name, wanted in hashes.items():
+        file = _within(home, name)
+        actual = digest(_text(file))
+        if actual != wanted:
+            problem = "is not the file that the certificate was made for"
+            yield Diagnostic("certificate", problem, str(file), expected=f"SHA-256 {wanted}", actual=actual)
+
+
+def _claims(file: Path, certificate: dict[str, Any], verdict: Verdict) -> Iterator[Diagnostic]:
+    """Does the certificate say what the layers of defence say now?"""
+    claimed = {layer["name"]: layer["holds"] for layer in certificate["layers"]}
+    shown = {layer.name: layer.holds for layer in verdict.layers}
+    if claimed != shown or certificate["valid"] != verdict.holds:
+        expected, actual = (", ".join(name for name, holds in each.items() if holds) for each in (shown, claimed))
+        yield Diagnostic(
+            "certificate", "the certificate says other than the checks", str(file), expected=expected, actual=actual
+        )
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(_text(file))
+    except ValueError as error:
+        raise Refused(Diagnostic("syntax", f"is no JSON: {error}", str(file))) from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode()
+    except OSError as error:
+        raise Refused(Diagnostic("file", f"cannot be read: {error.strerror}", str(file))) from error
+    except UnicodeDecodeError as error:
+        raise Refused(Diagnostic("file", "is no text", str(file))) from error
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _within(folder: Path, name: str) -> Path:
+    """A file of the folder. Refused for a name that leads out of it."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise Refused(Diagnostic("certificate", "the manifest names a file outside the folder", name))
+    return path
