@@ -22,7 +22,7 @@ from ...ir.op import Operator, tensor_of
 from ...ir.ops.program import WeightOp
 from . import layers, shards
 from .findings import finding, site
-from .program import Identity, Step, sample, steps
+from .program import Identity, Step, sample, spans, steps
 from .stages import Stage, stage_of
 
 Found = dict[Identity, Step]
@@ -33,7 +33,7 @@ def check(module: ModuleOp, logical: ModuleOp | None = None) -> list[Diagnostic]
     found = [*_gpus(module), *layers.check(module, layers.count(logical or module)), *shards.check(module)]
     if found or logical is None:
         return found
-    shown = sample(module, logical)
+    shown = sample(spans(module), spans(logical))
     if not _compare(steps(module, shown), steps(logical, shown)):
         return []
     return _compare(steps(module), steps(logical))

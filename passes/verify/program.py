@@ -13,7 +13,9 @@ names these layers; rounds outside are stepped over, which keeps the check flat 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from math import lcm
 
 from xdsl.dialects.builtin import ModuleOp
@@ -37,14 +39,21 @@ class Step:
     reads: tuple[Identity | None, ...]
 
 
-def sample(one: ModuleOp, other: ModuleOp) -> frozenset[int]:
-    """Layers that show everything two modules do in all of theirs."""
-    spans, others = ([op.span for op in module.ops if isinstance(op, RepeatOp)] for module in (one, other))
+Span = tuple[int, int, int]
+"""A repeat: its first and last layer, and the layers of its body."""
+
+
+def spans(module: ModuleOp) -> list[Span]:
+    """The repeats of a module."""
+    return [op.span for op in module.ops if isinstance(op, RepeatOp)]
+
+
+def sample(one: Iterable[Span], other: Iterable[Span]) -> frozenset[int]:
+    """Layers that show everything two programs with these repeats do in all of theirs."""
     kept: set[int] = set()
-    for first, last, period in spans:
-        for begin, end, rounds in others:
-            start, stop = max(first, begin), min(last, end) + 1
-            kept.update(range(start, min(stop, start + max(period, rounds) + lcm(period, rounds))))
+    for (first, last, period), (begin, end, rounds) in product(one, other):
+        start, stop = max(first, begin), min(last, end) + 1
+        kept.update(range(start, min(stop, start + max(period, rounds) + lcm(period, rounds))))
     return frozenset(kept)
 
 

@@ -21,13 +21,14 @@ from ....ir.deployment import Deployment, Row
 from ....ir.dims import Sizes
 from ....ir.op import Operator
 from ..parts import Part, parts
-from ..program import Step, steps
+from ..program import Step
 from ..rows import about
 from . import rounds
 from .blocks import Block, blocks
 from .compare import Difference, difference
 from .extents import choose
 from .machine import Machine
+from .model import Model
 from .numbers import Field, Floats, Numbers
 from .pieces import Impossible
 from .reference import Reference, degree
@@ -63,39 +64,19 @@ def check(
     deployment: Deployment, model: ModuleOp, sizes: Sizes, numbers: Callable[[int], Numbers], outcome: Outcome
 ) -> list[Diagnostic]:
     """Run what was emitted against `model` (logical, or of any stage: moves are looked through); fills `outcome`."""
-    known = _Model(model)
+    known = Model(model)
     found: list[Diagnostic] = []
     seen: set[bytes] = set()
     for block in blocks(deployment):
         outcome.blocks += 1
-        found += rounds.check(block, known.steps)
+        found += rounds.check(block, known)
         for part in parts(block.deployment):
-            mark = signature(part, block, known.steps_of(block))
+            mark = signature(part, block, known.steps(block))
             if mark not in seen:
                 seen.add(mark)
                 outcome.classes += 1
-                found += _run(part, block, known.steps_of(block), sizes, numbers, outcome)
+                found += _run(part, block, known.steps(block), sizes, numbers, outcome)
     return found
-
-
-@dataclass
-class _Model:
-    """The model's operators, layer by layer."""
-
-    module: ModuleOp
-    made: dict[frozenset[int], list[Step]] = field(default_factory=dict)
-
-    def steps(self, layers: frozenset[int]) -> list[Step]:
-        """Those of these layers and those around all layers."""
-        if layers not in self.made:
-            self.made[layers] = steps(self.module, layers)
-        return self.made[layers]
-
-    def steps_of(self, block: Block) -> list[Step]:
-        """Those that a block's first round stands for, or those around the layers."""
-        first, period = (block.repeat.first, block.repeat.period) if block.repeat else (0, 0)
-        found = self.steps(frozenset(range(first, first + period)))
-        return [step for step in found if (step.identity[0] is None) == (block.repeat is None)]
 
 
 def _run(

@@ -22,7 +22,7 @@ from ....ir.op import Operator, tensor_of
 from ..parts import Extent, ports
 from .kin import Kin
 
-LOCAL = ((2, 3, 4, 5, 7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 4, 11, 7, 17, 13, 23, 19, 31, 29))
+LOCAL = ((2, 3, 4, 5, 7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 4, 8, 7, 17, 13, 23, 19, 31, 29))
 """Local extents in the order they are given out, for two sets of sizes."""
 SPARE = (37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
 """Given where two that were given out meet in one tensor."""

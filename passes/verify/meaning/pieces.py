@@ -71,8 +71,12 @@ def meshed(held: Held) -> tuple[np.ndarray, ...]:
 
 
 def pick(whole: np.ndarray, held: Held) -> np.ndarray:
-    """Of a whole value [1, *extents] what every device holds."""
-    return whole[0][meshed(held)]
+    """Of a whole value [1, *extents] what every device holds; last dimensions that all hold whole are not indexed."""
+    cut = [at for at, own in enumerate(held) if own.strides[0] or own.shape[1] < whole.shape[at + 1]]
+    kept = held[: cut[-1] + 1] if cut else []
+    if not kept:
+        return np.broadcast_to(whole, (len(held[0]) if held else 1, *whole.shape[1:]))
+    return whole[0][meshed(kept)]
 
 
 def aligned(value: Value, names: tuple[str, ...], wanted: Mapping[str, np.ndarray]) -> Value:

@@ -7,21 +7,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from ....diagnostics import Diagnostic
 from ....ir.deployment import Port, Row, Share
 from ..identity import described
-from ..program import Identity, Step
+from ..program import Identity, Step, sample
 from ..rows import about
 from .blocks import FED, Block
+from .model import Model
 
-Steps = Callable[[frozenset[int]], list[Step]]
 
-
-def check(block: Block, model: Steps) -> Iterator[Diagnostic]:
+def check(block: Block, model: Model) -> Iterator[Diagnostic]:
     """What keeps one round from standing for all."""
     if block.repeat is None or block.repeat.count == 1:
         return
@@ -59,33 +59,42 @@ def _same(a: Share | None, b: Share | None, gpus: np.ndarray) -> bool:
     return a.parts == b.parts and np.array_equal(a.of[gpus], b.of[gpus])
 
 
-def _rounds(block: Block, last: Row, model: Steps) -> Iterator[Diagnostic]:
-    """Is every round of the model what the first one is, one period later?"""
+def _rounds(block: Block, last: Row, model: Model) -> Iterator[Diagnostic]:
+    """Is every round of the model what the first one is, one period later? Of alike rounds some are looked at."""
     assert block.repeat is not None
     first, period, count = block.repeat.first, block.repeat.period, block.repeat.count
-    found = model(frozenset(range(first, block.repeat.last + 1)))
+    shown = sample([(first, block.repeat.last, period)], model.spans)
+    starts = [first + number * period for number in range(count)]
+    starts = [start for start in starts if not shown.isdisjoint(range(start, start + period))]
+    found = model.by_layer(frozenset(layer for start in starts for layer in range(start, start + period)))
     yields = block.means[last.index]
-    for number in range(1, count):
-        start = first + number * period
-        if _shape(found, start, period, yields, number) != _shape(found, first, period, None, 0):
+    for start in starts:
+        later = _Carried(yields, start - first - period) if start > first else None
+        if _shape(found, range(start, start + period), later) != _shape(found, range(first, first + period), None):
             problem = f"layers {start}-{start + period - 1} of the model are not as {first}-{first + period - 1}"
             yield about("DAG7", last, problem, hint="draw layers that differ for themselves")
             return
 
 
-def _shape(found: list[Step], start: int, period: int, yields: Identity | None, number: int) -> list[object]:
+@dataclass(frozen=True)
+class _Carried:
+    """What the round before yielded: that of the first round, so many layers later."""
+
+    which: Identity | None
+    layers: int
+
+    def is_(self, read: Identity) -> bool:
+        return self.which is not None and read == ((self.which[0] or 0) + self.layers, self.which[1])
+
+
+def _shape(found: Mapping[int, list[Step]], layers: range, carried: _Carried | None) -> list[object]:
     """Operators of one round and what they read, layers counted from its first; what comes in is `carried`."""
-    layers = range(start, start + period)
-    own = [step for step in found if step.identity[0] in layers]
-    reads = [tuple(_read(read, layers, yields, number, period) for read in step.reads) for step in own]
+    own = [step for layer in layers for step in found.get(layer, ())]
+    reads = [tuple(_read(read, layers, carried) for read in step.reads) for step in own]
     return [(described(step.op), step.identity[1], read) for step, read in zip(own, reads, strict=True)]
 
 
-def _read(read: Identity | None, layers: range, yields: Identity | None, number: int, period: int) -> object:
+def _read(read: Identity | None, layers: range, carried: _Carried | None) -> object:
     if read is None or read[0] in layers:
         return read and (layers.index(read[0]) if read[0] is not None else None, read[1])
-    if number == 0:
-        return "carried"
-    assert yields is not None
-    expected = ((yields[0] or 0) + (number - 1) * period, yields[1])
-    return "carried" if read == expected else read
+    return "carried" if carried is None or carried.is_(read) else read
