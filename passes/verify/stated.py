@@ -15,7 +15,7 @@ from ...ir.dims import Size as Symbolic
 from ...ir.dims import Sizes, number, parse, same
 from ...ir.layout import Dim, Tensor
 from ...ir.local import plain
-from ...ir.op import Operator
+from ...ir.op import Operator, tensor_of
 from .rows import about
 
 
@@ -62,7 +62,7 @@ def _expected(row: Row, port: Port, sizes: Sizes) -> str:
         return f"[{', '.join(_dims(source.names, source.whole))}] {source.dtype}"
     ports = (*row.inputs, *row.weights)
     operands = {index: ports[slot] for slot, index in enumerate(row.operands)}
-    if odd := _joint(row.operator, operands):
+    if odd := _types(row.operator, operands) or _joint(row.operator, operands):
         return odd
     try:
         made = row.operator.infer([_tensor(operands[index]) for index in sorted(operands)])
@@ -70,6 +70,13 @@ def _expected(row: Row, port: Port, sizes: Sizes) -> str:
         return str(error) or "operands that fit its rule"
     whole = tuple(plain(sizes.shown(dim.size)) for dim in made.dims)
     return f"[{', '.join(_dims(made.names, whole))}] {made.dtype}"
+
+
+def _types(op: Operator, operands: dict[int, Port]) -> str:
+    """Where an operand is of another element type than the operator takes."""
+    wanted = {index: tensor_of(value).dtype for index, value in enumerate(op.operands)}
+    odd = (index for index, port in operands.items() if port.dtype != wanted.get(index))
+    return next((f"operand {index} in {wanted.get(index)}, not {operands[index].dtype}" for index in odd), "")
 
 
 def _joint(op: Operator, operands: dict[int, Port]) -> str:
