@@ -7,7 +7,7 @@
 | layouts | `layouts` | every operator gets its operands as it needs them; every sum owed is paid, once |
 | coverage | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
 | graph laws | `graph` | the per-GPU graph is acyclic, connected, communicates where it must, and cannot deadlock |
-| stated dimensions | `stated` | what every node of the graph states follows from its operator's rule; parts add up |
+| stated dimensions | `stated`, `labels` | what every node states follows from its operator's rule; parts add up |
 | graph coverage | `presence` | the graph computes every operator of the model once and holds every part |
 | meaning | `meaning` | at small size, every value on every GPU is the undivided model's; a test, not a proof |
 
@@ -23,7 +23,8 @@ from xdsl.dialects.builtin import ModuleOp
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment
 from ...ir.dims import Sizes
-from . import coverage, dimensions, graph, layouts, meaning, presence, stated, wellformed
+from . import coverage, dimensions, graph, labels, layouts, meaning, presence, stated, wellformed
+from .arrays import sound
 from .dimensions import Precondition
 from .meaning import Field, Floats
 from .meaning.numbers import Numbers
@@ -81,7 +82,7 @@ def verify_graph(
         return verdict
     if sizes is not None:
         follows = "every result follows from its operands, parts add up, in every node"
-        verdict.run("stated dimensions", follows, lambda: stated.check(deployment, sizes))
+        verdict.run("stated dimensions", follows, lambda: stated.check(deployment, sizes) + labels.check(deployment))
     if model is not None:
         once = "every operator of the model once, every part held equally often"
         verdict.run("graph coverage", once, lambda: presence.check(deployment, model))
@@ -92,7 +93,7 @@ def verify_graph(
 
 def _laws(deployment: Deployment) -> list[Diagnostic]:
     """On one of each class of alike parts; where one breaks a law on all, so that real GPUs are named."""
-    found = graph.sound(deployment)
+    found = sound(deployment)
     if found or not any(graph.laws(part.deployment) for part in parts(deployment)):
         return found
     return graph.laws(deployment)

@@ -3,6 +3,7 @@
 * every operator of every layer is computed, none is extra; repeats cover each layer once
 * every operator is the model's (same kind and properties) and uses the weights the model's uses; tied ones are one
 * the GPUs hold every part of each of its weights and of its result, each part equally often, no GPU one twice
+* what is gathered into the total output is all of it
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from xdsl.dialects.builtin import ModuleOp
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, Port, Row, Share
 from ...ir.module import plain_path
+from ...ir.ops.move import GatherOp
 from ...ir.ops.program import WeightOp
 from .identity import described, is_moved, own
 from .program import Identity, Step, steps
@@ -31,6 +33,8 @@ def check(deployment: Deployment, model: ModuleOp) -> list[Diagnostic]:
         *_missing(deployment, wanted, Counter(layer for group in rows.values() for layer in _rounds(group[0]))),
         *(found for group in rows.values() for found in _alike(group, wanted)),
         *_held(rows.values()),
+        *_gathered(deployment),
+        *_silent(deployment),
     ]
 
 
@@ -77,16 +81,18 @@ def _alike(rows: list[Row], wanted: dict[Identity, Step]) -> Iterator[Diagnostic
     for row in rows:
         if row.operator is not None and described(row.operator) != described(step.op):
             yield about("coverage", row, f"is not the model's {step.op.name}, or has other properties")
-        used = [port.parameter for port in row.weights]
+        used = [(plain_path(port.tensor.partition("[")[0]), port.parameter) for port in row.weights]
         if used != weights:
-            expected, actual = ", ".join(weights) or "none", ", ".join(used) or "none"
+            expected, actual = (
+                ", ".join(dict.fromkeys(n for pair in e for n in pair)) or "none" for e in (weights, used)
+            )
             yield about("coverage", row, "uses other weights than the model", expected=expected, actual=actual)
 
 
-def _weights(step: Step) -> list[str]:
-    """The parameters that the model's operator reads."""
+def _weights(step: Step) -> list[tuple[str, str]]:
+    """The weights that the model's operator reads, and the parameters that they are: another's where they are tied."""
     found = [value.owner for value in step.op.operands if isinstance(value.owner, WeightOp)]
-    return [plain_path((weight.tied or weight.path).data) for weight in found]
+    return [(plain_path(weight.path.data), plain_path((weight.tied or weight.path).data)) for weight in found]
 
 
 def _held(groups: Iterable[list[Row]]) -> Iterator[Diagnostic]:
@@ -94,13 +100,29 @@ def _held(groups: Iterable[list[Row]]) -> Iterator[Diagnostic]:
     for rows in groups:
         if rows[0].on_host:
             continue
-        kept = [row for row in rows if all(port.shares or not port.names for port in (*row.outputs, *row.weights))]
-        for ports in zip(*((*row.outputs, *row.weights) for row in kept), strict=False):
-            key = tuple((id(row.places), *map(id, _cut(port))) for row, port in zip(kept, ports, strict=True))
+        for ports in zip(*((*row.outputs, *row.weights) for row in rows), strict=False):
+            key = tuple((id(row.places), *map(id, _cut(port))) for row, port in zip(rows, ports, strict=True))
             if key not in known:
-                known[key] = _unequal(kept, ports)
+                known[key] = _unequal(rows, ports)
             if known[key]:
                 yield about("coverage", rows[0], f"the GPUs do not hold {ports[0].tensor} exactly: {known[key]}")
+
+
+def _gathered(deployment: Deployment) -> Iterator[Diagnostic]:
+    """Do the GPUs that send to the host hold every part of what it gathers?"""
+    for row in deployment.rows:
+        if isinstance(row.operator, GatherOp):
+            read = [deployment.rows[link.source] for link in deployment.links if link.target == row.index]
+            sources = [source for source in read if not source.on_host]
+            if sources and (problem := _unequal(sources, row.inputs[:1] * len(sources))):
+                yield about("coverage", row, f"does not gather {row.inputs[0].tensor} exactly: {problem}")
+
+
+def _silent(deployment: Deployment) -> Iterator[Diagnostic]:
+    for row in deployment.rows:
+        for port in (*row.inputs, *row.outputs, *row.weights):
+            if len(port.shares) < len(port.names):
+                yield about("coverage", row, f"does not say which part of {port.tensor} each GPU holds")
 
 
 def _cut(port: Port) -> list[Share]:

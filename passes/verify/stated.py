@@ -32,7 +32,7 @@ def check(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
 def _parts(row: Row, port: Port) -> Iterator[Diagnostic]:
     for name, local, whole, share in zip(port.names, port.local, port.whole, port.shares, strict=False):
         parts = share.parts if share else 1
-        if not _fills(local, parts, whole, bool(port.merges)):
+        if not _fills(local, parts, whole, port.merges.startswith(f"{name} =")):
             problem = f"{port.tensor}: {parts} parts of {name}={local} are not {whole}"
             yield about("DIM2", row, problem, expected=f"{name}={whole} in all", actual=f"{parts} · {local}")
 

@@ -96,10 +96,10 @@ class Machine:
         """Have all members come to it, and is there what comes from the host or goes to it?"""
         if any(_next(programs[member], at[member]) is not event for member in event.members):
             return False
-        rows = self.deployment.rows
         links = [link for slot in range(len(event.row.inputs)) for link in self.into[event.row.index, slot]]
-        across = [link for link in links if rows[link.source].on_host != event.row.on_host]
-        return all(self._is_made(*self._source(event, link), link.output) for link in across)
+        sources = [(*self._source(event, link), link.output) for link in links]
+        across = [source for source in sources if source[0].on_host != event.row.on_host]
+        return all(self._is_made(*source) for source in across)
 
     def _is_made(self, source: Row, number: int, output: int) -> bool:
         gpus = [HOST] if source.on_host else source.gpus.tolist()
@@ -206,8 +206,7 @@ class Machine:
                 raise Stuck("slices what it does not hold")
             at = np.searchsorted(have, want)
             if name == ROUTED and tokens is not None:
-                each = len(tokens) // len(have)
-                at = np.arange(at[0] * each, (at[-1] + 1) * each)
+                at = np.arange(*(edge * len(tokens) // len(have) for edge in (at[0], at[-1] + 1)))
                 tokens = tokens[at]
             data = data.take(at, axis=axis)
         return Piece(data, tokens)

@@ -85,7 +85,9 @@ class Kin:
         return (next((self.root(of) for of, source in self.groups.items() if self.root(source) == root), root),)
 
     def extents(self, local: Mapping[Extent, int], group: int) -> dict[Extent, int]:
-        """Every dimension: free ones are cut · local, heads `group` times their KV heads, rows all tokens."""
+        """Every dimension: free ones are cut · local, heads `group` times their KV heads, rows all tokens (of which
+        there are as many more as rows are cut finer than tokens).
+        """
         made = {self.root(key): size for key, size in self.fixed.items()}
         least = {name: self.fixed_of(other) + 1 for name, other in LEAST.items()}
         for root, count in local.items():
@@ -93,6 +95,9 @@ class Kin:
             made[root] *= -(-max(least.get(key[0], 1) for key in self.same(root)) // made[root])
         for key, source in self.groups.items():
             made[self.root(source)] = self._grouped(made[self.root(key)], self.root(source), key[1] != source[1], group)
+        for key, sources in self.merged.items():
+            rows = prod(made[self.root(source)] for source in sources)
+            made[self.root(sources[0])] *= lcm(rows, self.cut(self.root(key))) // rows
         for key, sources in self.merged.items():
             made[self.root(key)] = prod(made[self.root(source)] for source in sources)
         return {key: made[self.root(key)] for key in self.parent}

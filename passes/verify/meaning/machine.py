@@ -135,18 +135,17 @@ class Machine:
         return wanted
 
     def _gathered(self, row: Row) -> Value:
-        """The whole on the host, of the pieces of all GPUs; copies count once."""
+        """The whole on the host, of the pieces of these GPUs; what GPUs of other parts hold is what it should be (that
+        together they hold all of it, `presence` sees).
+        """
         pieces = [self.values[link.source, link.output] for link in self.into[row.index, 0]]
-        if not pieces:
+        which = self.means[row.index]
+        if not pieces or which is None:
             raise Impossible("gathers nothing")
-        shape = tuple(own.shape[1] for own in self.held(row.outputs[0], self.all[:1]))
-        data, filled = self.reference.numbers.zeros(shape, pieces[0].data), np.zeros(shape, dtype=bool)
+        data = self.reference.of_row(which, row.outputs[0]).copy()
         for piece in pieces:
-            where = meshed(self.held(row.inputs[0], piece.gpus))
-            data[where], filled[where] = piece.data, True
-        if not filled.all():
-            raise Impossible("no GPU has some of the total output")
-        return Value(data[None], self.all[:1])
+            data[0][meshed(self.held(row.inputs[0], piece.gpus))] = piece.data
+        return Value(data, self.all[:1])
 
     def _computed(self, row: Row, op: Operator) -> Value:
         gpus = self.all[:1] if row.on_host else row.places.reshape(-1)
@@ -164,7 +163,8 @@ class Machine:
         out = row.outputs[0]
         if tensor_of(op.results[0]).names != out.names:
             raise Impossible(f"its operator makes {', '.join(tensor_of(op.results[0]).names)}")
-        self._learn(out, list(out.names), self.held(out, gpus), held, total)
+        held = dict(zip(out.names, self.held(out, gpus), strict=True)) | held
+        total = {key[0]: self.extents.of[key] for key in zip(out.names, out.whole, strict=True)} | total
         rows = self._ordered(op, operands, held, total)
         inputs = [operands[i].data for i in sorted(operands)]
         made = op.compute(inputs, Indices(held, total))
@@ -173,8 +173,12 @@ class Machine:
     def _learn(
         self, port: Port, names: list[str], held: Held, into: dict[str, np.ndarray], total: dict[str, int]
     ) -> None:
-        """What a port tells of the joint space; of two that tell of one name the first counts."""
+        """What a port tells of the joint space. Impossible where two tell of one name otherwise: on a GPU they must
+        hold the same points, in the same order where it is fixed (where not, `aligned` sees to it).
+        """
         for name, own, key in zip(names, held, zip(port.names, port.whole, strict=True), strict=True):
+            if name not in UNORDERED and not np.array_equal(into.setdefault(name, own), own):
+                raise Impossible(f"its operands are other parts of {name}")
             into.setdefault(name, own)
             total.setdefault(name, self.extents.of[key])
 

@@ -8,14 +8,13 @@ from zlib import crc32
 
 import numpy as np
 
-from ....ir.residues import P, Residues, random_residues, residues
+from ....ir.residues import P, random_residues
 
 
 class Numbers(Protocol):
     """A kind of number: random values by key, and when two arrays say the same."""
 
     def random(self, key: object, shape: tuple[int, ...]) -> np.ndarray: ...
-    def zeros(self, shape: tuple[int, ...], like: np.ndarray) -> np.ndarray: ...
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray: ...
     def bound(self, degree: int, seeds: int) -> str: ...
 
@@ -28,10 +27,6 @@ class Field:
 
     def random(self, key: object, shape: tuple[int, ...]) -> np.ndarray:
         return random_residues(key, shape, self.salt)
-
-    def zeros(self, shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
-        made = np.zeros(shape, like.dtype)
-        return residues(made, self.salt) if isinstance(like, Residues) and made.dtype.kind == "i" else made
 
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray(np.asarray(a) != np.asarray(b))
@@ -51,9 +46,6 @@ class Floats:
 
     def random(self, key: object, shape: tuple[int, ...]) -> np.ndarray:
         return np.random.default_rng([self.seed, crc32(repr(key).encode())]).normal(0.1, 0.5, shape)
-
-    def zeros(self, shape: tuple[int, ...], like: np.ndarray) -> np.ndarray:
-        return np.zeros(shape, like.dtype)
 
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         if a.dtype.names:

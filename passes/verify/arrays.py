@@ -1,0 +1,135 @@
+"""What the laws rely on. Guarantees, of any deployment at all:
+
+* rows are numbered in order; places and turns are arrays of integers of one shape, on GPUs that exist; pools too
+* links join rows and ports that exist
+* a port gives every dimension, named once, a local and a global size that can be read, and says of every GPU which of
+  its parts it holds, or of none
+* an operator has one operand for each of its inputs and weights, and makes one output
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...diagnostics import Diagnostic
+from ...ir.deployment import Deployment, Link, Port, Row, Share, Size
+from ...ir.dims import parse
+from .rows import about
+
+
+def sound(deployment: Deployment) -> list[Diagnostic]:
+    """Every breach; a deployment with any is asked nothing else."""
+    return [*_rows(deployment), *_pools(deployment), *_links(deployment), *_ports(deployment)]
+
+
+def _rows(deployment: Deployment) -> Iterator[Diagnostic]:
+    for position, row in enumerate(deployment.rows):
+        if row.index != position:
+            yield about("ill-formed", row, f"is row {row.index}, but stands at {position}")
+        for problem in (_places(row, deployment.gpus), _operands(row), _volume(row)):
+            if problem:
+                yield about("ill-formed", row, problem)
+
+
+def _places(row: Row, gpus: int) -> str:
+    """What is wrong with where and when a row runs, or nothing."""
+    places, turns = row.places, row.turns
+    if places.ndim != 2 or not len(places) or places.dtype.kind != "i":
+        return f"has places of shape {places.shape} and type {places.dtype}, not whole numbers [nodes, members]"
+    if not _exist(places, gpus):
+        return f"runs on a GPU that is none of the {gpus}"
+    if turns is not None and (turns.shape != places.shape or turns.dtype.kind != "i"):
+        return f"has turns of shape {turns.shape} and type {turns.dtype} for places of {places.shape}"
+    if row.on_host and len(places) > 1:
+        return f"stands {len(places)} times on the host"
+    if row.move is None and len(np.unique(places)) < places.size:
+        return "stands twice on a GPU"
+    return f"a transfer among {places.shape[1]} GPUs, not 2" if row.is_transfer and places.shape[1] != 2 else ""
+
+
+def _exist(gpus: np.ndarray, count: int) -> bool:
+    return not gpus.size or bool(gpus.min() >= 0 and gpus.max() < count)
+
+
+def _operands(row: Row) -> str:
+    """What is wrong with how an operator's operands are handed out, or nothing."""
+    if row.operator is None:
+        return ""
+    if len(row.outputs) != 1:
+        return f"has {len(row.outputs)} outputs, its operator makes 1"
+    wanted, ports = len(row.operator.operands), len(row.inputs) + len(row.weights)
+    if sorted(row.operands) != list(range(wanted)) or (wanted and ports != wanted):
+        return f"has {ports} inputs and weights as operands {row.operands}, its operator takes {wanted}"
+    return ""
+
+
+def _volume(row: Row) -> str:
+    sizes = (row.move.elements, row.move.bytes) if row.move else ()
+    odd = next((size for size in sizes if isinstance(size, str) and not _is_size(size)), None)
+    return "" if odd is None else f"sends {odd}, which is no size"
+
+
+def _pools(deployment: Deployment) -> Iterator[Diagnostic]:
+    for pool in deployment.pools:
+        if not _exist(pool.gpus, deployment.gpus):
+            yield Diagnostic("ill-formed", f"pool {pool.name} has a GPU that is none of the {deployment.gpus}")
+
+
+def _links(deployment: Deployment) -> Iterator[Diagnostic]:
+    count = len(deployment.rows)
+    for link in deployment.links:
+        if not (0 <= link.source < count and 0 <= link.target < count):
+            yield Diagnostic("ill-formed", f"a link joins rows {link.source} and {link.target} of {count}")
+        elif not _has_ports(link, deployment.rows):
+            source, target = deployment.rows[link.source], deployment.rows[link.target]
+            problem = f"output {link.output} of {source.op} feeds input {link.input}, which are not both declared"
+            yield about("DIM5", target, problem)
+
+
+def _has_ports(link: Link, rows: tuple[Row, ...]) -> bool:
+    inside = 0 <= link.output < len(rows[link.source].outputs)
+    return inside and 0 <= link.input < len(rows[link.target].inputs)
+
+
+def _ports(deployment: Deployment) -> Iterator[Diagnostic]:
+    """Every port, and every share once: ports have them in common."""
+    known: dict[int, str] = {}
+    for row in deployment.rows:
+        for port in dict.fromkeys((*row.inputs, *row.outputs, *row.weights, *row.state)):
+            problem = _dimensions(port)
+            for share in (*port.shares, port.addend):
+                if share is not None and id(share) not in known:
+                    known[id(share)] = _share(share, deployment.gpus)
+                problem = problem or (known[id(share)] if share is not None else "")
+            if problem:
+                yield about("ill-formed", row, f"{port.tensor}: {problem}")
+
+
+def _dimensions(port: Port) -> str:
+    count = len(port.names)
+    if len(port.local) != count or len(port.whole) != count or len(port.shares) not in (0, count):
+        return f"{count} names for {len(port.local)} local and {len(port.whole)} global sizes"
+    if len(set(port.names)) < count:
+        return f"a dimension is named twice: {', '.join(port.names)}"
+    odd = next((size for size in (*port.local, *port.whole) if not _is_size(size)), None)
+    return "" if odd is None else f"{odd} is no size"
+
+
+def _is_size(size: Size) -> bool:
+    if isinstance(size, int):
+        return size > 0
+    try:
+        parse(size)
+    except (ValueError, ArithmeticError):
+        return False
+    return True
+
+
+def _share(share: Share, gpus: int) -> str:
+    of = share.of
+    if share.parts < 1 or of.shape != (gpus,) or of.dtype.kind != "i":
+        return f"{share.parts} parts on {of.shape} GPUs as {of.dtype}, of {gpus} GPUs"
+    inside = of.min(initial=0) >= -1 and of.max(initial=0) < share.parts
+    return "" if inside else f"a part that is none of {share.parts}"
