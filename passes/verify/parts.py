@@ -8,13 +8,15 @@ makes its part one of its own, which is then looked at by itself.
 
 A name that parts divide among them (sequences of the batch) is seen from each part as if there were no others: its
 shares count from the first that the part holds. That is sound for names whose points do not meet in any operator, so
-it is not done for names that an operator of the rows sums, needs whole, or reads the indices of.
+it is not done for names that an operator of the rows sums, needs whole, or reads the indices of; and only for parts that
+are consecutive.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import lcm
+from zlib import crc32
 
 import numpy as np
 
@@ -106,7 +108,7 @@ def _spans(deployment: Deployment, grid: _Grid) -> dict[Extent, _Span]:
     for row in deployment.rows:
         for port in ports(row) if not row.on_host else ():
             for name, size, share in zip(port.names, port.whole, port.shares, strict=False):
-                if share is None or name in pinned:
+                if share is None or share.order or name in pinned:
                     whole.add((name, size))
                 else:
                     shares.setdefault((name, size), {})[id(share)] = share
@@ -184,7 +186,7 @@ class _Marks:
         part, of = self.grid.part[gpus], share.of[gpus]
         if span is not None:
             of = np.where(of < 0, of, of - span.begin[part] * share.parts // span.finest)
-        self._add(part, self.grid.local[gpus], of, share.parts)
+        self._add(part, self.grid.local[gpus], of, crc32(repr((share.parts, share.order)).encode()))
 
     def _new(self, key: object) -> bool:
         fresh = key not in self.seen
@@ -262,6 +264,6 @@ class _Taken:
     def _rebased(self, share: Share, span: _Span | None) -> Share:
         of = share.of[self.gpus]
         if span is None:
-            return Share(share.parts, of)
+            return Share(share.parts, of, share.order)
         begin = int(span.begin[self.which]) * share.parts // span.finest
         return Share(share.parts * span.count // span.finest, np.where(of < 0, of, of - begin))
