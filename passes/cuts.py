@@ -160,7 +160,7 @@ class Cuts:
             rule,
             place,
             f"{whole} cuts {name} in an order that {problem}",
-            expected=f"a table of {self.plan.size(whole)} or a multiple of as many chunks, or {', '.join(orders.ORDERS)}",
+            expected=f"a table of {self.plan.size(whole)} chunks or a multiple, or {', '.join(orders.ORDERS)}",
             actual=rule.order(name),
         )
 

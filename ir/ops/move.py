@@ -24,7 +24,6 @@ from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
 from ..orders import Levels, parse
 
-
 ORDERS = frozenset({"order", "to_order"})
 """Properties that hold an order."""
 

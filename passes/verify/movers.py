@@ -5,7 +5,7 @@
 * all_gather                   the axes cut `dim` innermost before, and nothing after
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
                                (from and to anywhere in a dimension whose parts have no order: routed tokens)
-* all of these                 join in the order in which the axes cut `dim` before, and split in that in which they do after
+* all of these                 the order stated is that in which the axes cut what is joined before, what is split after
 * transfer                     same layout, another pool of GPUs
 * scatter, gather              between a whole, paid value on the host and a paid one on GPUs
 * dag.move                     no debt begins in a move

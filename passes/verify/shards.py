@@ -1,7 +1,7 @@
 """Guarantees that the GPUs of a pool together hold every weight: parts × replicas = GPUs.
 
-For every weight, each GPU's parts are computed from its coordinates on the mesh; the distinct ones must not overlap, must
-fill the weight, and must be held by equally many GPUs. Whatever its order, a part is one of as many that are disjoint.
+For every weight, each GPU's parts are computed from its coordinates on the mesh; the distinct ones must not overlap,
+must fill the weight, and must be held by equally many GPUs. In any order, parts of different numbers are disjoint.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What members of a group hold after a collective, written from its meaning, for all groups at once.
 
 Arrays are [groups, members, *local]; `axis` and `to` count from the first local dimension. What is split is first put
-in the order of its parts, what was joined is put back; members' parts are runs then. Shares nothing with the passes that
-choose collectives.
+in the order of its parts, what was joined is put back; in between members' parts are runs. Shares nothing with the
+passes that choose collectives.
 """
 
 from __future__ import annotations
