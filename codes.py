@@ -88,9 +88,7 @@ CODES: dict[str, Code] = {
     ),
     "DAG8": Code("An edge splits or joins the data it carries.", "Draw the split or the aggregation as a node."),
     "NODE1": Code("A node's shape is not that of its kind.", "Use an ellipse, a rectangle or a parallelogram."),
-    "NODE2": Code(
-        "A node does not state its dimensions, every number with its name.", "Write Input: […], Output: […]."
-    ),
+    "NODE2": Code("A node does not state its dimensions, every number with its name.", "Write Input: […], Output: […]."),
     "NODE3": Code("A node does not name its GPU.", "Write GPU: 3, or GPU: all GPUs (0-15)."),
     "NODE4": Code("A GPU of a per-GPU view is no boundary, or a node lies in another's.", "Draw a cluster per GPU."),
     "NODE5": Code(

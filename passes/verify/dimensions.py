@@ -173,8 +173,8 @@ def _indivisible(op: Operator, dim: Dim, parts: int, division: Division) -> Diag
     return finding(
         "indivisible",
         op,
-        f"{axes_text(dim.cuts)} ({parts} runs) does not divide {dim.name} = {size}: {division.because}",
+        f"{axes_text(dim.cuts)} ({parts} parts) does not divide {dim.name} = {size}: {division.because}",
         expected=f"a divisor of {size} ({listed})",
         actual=str(parts),
-        hint=f"cut it into {' or '.join(near)} runs",
+        hint=f"cut it into {' or '.join(near)} parts",
     )

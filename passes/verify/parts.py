@@ -8,8 +8,8 @@ makes its part one of its own, which is then looked at by itself.
 
 A name that parts divide among them (sequences of the batch) is seen from each part as if there were no others: its
 shares count from the first that the part holds; of nested cuts in an order, those outermost ones are left out of which
-it holds one part. That is sound for names whose points do not meet in any operator, so it is not done for names that an operator
-of the rows sums, needs whole, or reads the indices of.
+it holds one part. That is sound for names whose points do not meet in any operator, so it is not done for names that an
+operator of the rows sums, needs whole, or reads the indices of.
 """
 
 from __future__ import annotations
