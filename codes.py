@@ -88,14 +88,12 @@ CODES: dict[str, Code] = {
     ),
     "DAG8": Code("An edge splits or joins the data it carries.", "Draw the split or the aggregation as a node."),
     "NODE1": Code("A node's shape is not that of its kind.", "Use an ellipse, a rectangle or a parallelogram."),
-    "NODE2": Code("A node does not state its dimensions, every number with its name.", "Write Input: […], Output: […]."),
+    "NODE2": Code("A node does not state its dimensions, each number with its name.", "Write Input: […], Output: […]."),
     "NODE3": Code("A node does not name its GPU.", "Write GPU: 3, or GPU: all GPUs (0-15)."),
     "NODE4": Code("A GPU of a per-GPU view is no boundary, or a node lies in another's.", "Draw a cluster per GPU."),
     "NODE5": Code(
         "A communication node does not state its kind, its members, or how many bytes.", "Add what the message names."
     ),
-    "DIM2": Code("Local sizes do not add up to the global size.", "Mend the sizes named."),
-    "DIM3": Code("An operator's output does not follow from its input.", "Mend the dimensions named."),
     "DIM4": Code("A dimension is lost, or merged without saying what it merges.", "Carry it, or say what it merges."),
     "DEP1": Code("A module's parts do not match the GPUs it is placed on.", "Divide it into as many parts as GPUs."),
     "order": Code(

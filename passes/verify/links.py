@@ -1,6 +1,7 @@
 """What links carry, and where. Guarantees:
 
-* DIM1: a link's producer and consumer state the same dimensions, local and global, and dtype
+* DIM1: a link's producer and consumer state the same dimensions, local and global, and dtype, and the same part of
+  them on every GPU
 * DIM5: every declared input is fed by exactly one data or gate link on every GPU that reads it
 * DAG5: a residual add has at least two inputs
 * DAG9: only communication and the host have several GPUs; whatever a node reads is made on its own GPU or the host
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...diagnostics import Diagnostic
-from ...ir.deployment import Deployment, EdgeKind, Kind, Link, Port, Row
+from ...ir.deployment import Deployment, EdgeKind, Kind, Link, Port, Row, Share
 from .rows import about, gpus_text
 
 
@@ -25,6 +26,7 @@ def check(deployment: Deployment) -> Iterator[Diagnostic]:
         if link.kind is not EdgeKind.ORDER:
             fed[link.target, link.input].append(link)
             yield from _ports(deployment.rows, link)
+            yield from _parts(deployment.rows, link)
     for row in deployment.rows:
         links = [fed[row.index, slot] for slot in range(len(row.inputs))]
         if row.kind is not Kind.INPUT:
@@ -42,6 +44,35 @@ def _ports(rows: tuple[Row, ...], link: Link) -> Iterator[Diagnostic]:
     if _stated(made) != _stated(read):
         problem = f"reads other dimensions than {source.op} at {source.path} makes"
         yield about("DIM1", target, problem, expected=_text(made), actual=_text(read))
+
+
+def _parts(rows: tuple[Row, ...], link: Link) -> Iterator[Diagnostic]:
+    """Do both ends say the same of which part each GPU holds that they have in common?"""
+    source, target = rows[link.source], rows[link.target]
+    made, read = source.outputs[link.output], target.inputs[link.input]
+    if not (made.shares or made.addend) or not (read.shares or read.addend):
+        return
+    gpus = _common(source, target)
+    whats = [*zip(made.names, made.shares, read.shares, strict=False), ("the sum owed", made.addend, read.addend)]
+    for what, one, other in whats:
+        if (odd := _differ(one, other, gpus)).size:
+            problem = f"says of {what} that {gpus_text(odd)} {'has' if odd.size == 1 else 'have'} another part"
+            yield about("DIM1", target, f"{problem} than {source.op} at {source.path} says")
+
+
+def _common(source: Row, target: Row) -> np.ndarray:
+    """The GPUs that a link ends on: where the host scatters to or gathers from, else where it is made and read."""
+    if source.on_host or target.on_host:
+        return np.unique(_reading(target) if source.on_host else _making(source))
+    return np.intersect1d(_making(source), _reading(target))
+
+
+def _differ(one: Share | None, other: Share | None, gpus: np.ndarray) -> np.ndarray:
+    if one is other:
+        return gpus[:0]
+    if one is None or other is None or one.parts != other.parts:
+        return gpus
+    return gpus[one.of[gpus] != other.of[gpus]]
 
 
 def _stated(port: Port) -> tuple[object, ...]:

@@ -42,8 +42,10 @@ class Part:
 
 
 def parts(deployment: Deployment) -> list[Part]:
-    """One part of every class of alike parts, the first GPU's first."""
+    """One part of every class of alike parts, the first GPU's first; the host's rows alone where nothing else is."""
     grid = _Grid.of(deployment)
+    if not grid.sizes.size:
+        return [Part(deployment, np.empty(0, dtype=np.int64), 1, tuple(row.index for row in deployment.rows))]
     spans = _spans(deployment, grid)
     marks = _hashes(deployment, grid, spans)
     _, first, copies = np.unique(marks, return_index=True, return_counts=True)
@@ -112,10 +114,10 @@ def _spans(deployment: Deployment, grid: _Grid) -> dict[Extent, _Span]:
     shares: dict[Extent, dict[int, Share]] = {}
     whole: set[Extent] = set()
     for row in deployment.rows:
-        for port in ports(row) if not row.on_host else ():
+        for port in ports(row):
             for name, size, share in zip(port.names, port.whole, port.shares, strict=False):
                 if share is None or name in pinned:
-                    whole.add((name, size))
+                    whole |= set() if row.on_host else {(name, size)}
                 else:
                     shares.setdefault((name, size), {})[id(share)] = share
     found = {key: _spanned(list(each.values()), grid) for key, each in shares.items() if key not in whole}
@@ -173,10 +175,9 @@ def _hashes(deployment: Deployment, grid: _Grid, spans: dict[Extent, _Span]) -> 
     """Per part the hash of what was emitted for it: places, turns and shares of all rows, each array once."""
     marks = _Marks(grid, np.zeros(len(grid.sizes), dtype=np.uint64))
     for row in deployment.rows:
-        if row.on_host:
-            continue
-        marks.nodes(row.places, None)
-        if row.turns is not None:
+        if not row.on_host:
+            marks.nodes(row.places, None)
+        if row.turns is not None and not row.on_host:
             marks.nodes(row.places, row.turns)
         for port in ports(row):
             for name, size, share in zip(port.names, port.whole, port.shares, strict=False):

@@ -16,6 +16,7 @@ from ...ir.dims import Size as Symbolic
 from ...ir.dims import Sizes, number, parse, same
 from ...ir.layout import Dim, Tensor
 from ...ir.local import plain
+from ...ir.op import Operator, tensor_of
 from ...ir.orders import divisor
 from .rows import about
 
@@ -65,13 +66,33 @@ def _expected(row: Row, port: Port, sizes: Sizes) -> str:
         source = row.inputs[0] if row.inputs else port
         return f"[{', '.join(_dims(source.names, source.whole))}] {source.dtype}"
     ports = (*row.inputs, *row.weights)
-    tensors = [_tensor(ports[slot]) for slot in sorted(range(len(row.operands)), key=row.operands.__getitem__)]
+    operands = {index: ports[slot] for slot, index in enumerate(row.operands)}
+    if odd := _types(row.operator, operands) or _joint(row.operator, operands):
+        return odd
     try:
-        made = row.operator.infer(tensors)
+        made = row.operator.infer([_tensor(operands[index]) for index in sorted(operands)])
     except (ValueError, StopIteration, KeyError, IndexError) as error:
         return str(error) or "operands that fit its rule"
     whole = tuple(plain(sizes.shown(dim.size)) for dim in made.dims)
     return f"[{', '.join(_dims(made.names, whole))}] {made.dtype}"
+
+
+def _types(op: Operator, operands: dict[int, Port]) -> str:
+    """Where an operand is of another element type than the operator takes."""
+    wanted = {index: tensor_of(value).dtype for index, value in enumerate(op.operands)}
+    odd = (index for index, port in operands.items() if port.dtype != wanted.get(index))
+    return next((f"operand {index} in {wanted.get(index)}, not {operands[index].dtype}" for index in odd), "")
+
+
+def _joint(op: Operator, operands: dict[int, Port]) -> str:
+    """Where operands give one name of the joint space two sizes."""
+    sizes: dict[str, Size] = {}
+    for index, port in operands.items():
+        joint = op.operand_names(index)
+        for name, size in zip(port.names, port.whole, strict=True):
+            if sizes.setdefault(joint.get(name, name), size) != size:
+                return f"one {joint.get(name, name)} in all operands, not {sizes[joint.get(name, name)]} and {size}"
+    return ""
 
 
 def _tensor(port: Port) -> Tensor:

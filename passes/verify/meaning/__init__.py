@@ -104,19 +104,23 @@ def _compared(machine: Machine, part: Part) -> Diagnostic | None:
     """Run the rows in order, holding every output against the model's value."""
     for row in machine.deployment.rows:
         try:
-            made = machine.run(row)
-            which = machine.means[row.index]
-            if which is None:
-                return about("DEP3", row, "is no value of the model")
-            whole = machine.reference.of_row(which, row.outputs[0])
+            found = _different(machine, row)
         except Impossible as error:
             return about("DEP3", row, str(error))
-        for port, value in zip(row.outputs, made, strict=True):
-            held = machine.lies(port, value)
-            found = difference(port, value, held, whole, machine.reference.numbers)
-            if found is not None:
-                return _said(row, found, part)
+        if found is not None:
+            return _said(row, found, part)
     return None
+
+
+def _different(machine: Machine, row: Row) -> Difference | None:
+    """Run a row; the first output that differs."""
+    made, which = machine.run(row), machine.means[row.index]
+    if which is None:
+        raise Impossible("is no value of the model")
+    whole, numbers = machine.reference.of_row(which, row.outputs[0]), machine.reference.numbers
+    pairs = zip(row.outputs, made, strict=True)
+    differences = (difference(port, value, machine.lies(port, value), whole, numbers) for port, value in pairs)
+    return next((found for found in differences if found is not None), None)
 
 
 def _said(row: Row, found: Difference, part: Part) -> Diagnostic:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....ir.deployment import Port
 from .numbers import Numbers
-from .pieces import Held, Value, pick
+from .pieces import Held, Impossible, Value, pick
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,13 @@ class Difference:
 
 
 def difference(port: Port, value: Value, held: Held, whole: np.ndarray, numbers: Numbers) -> Difference | None:
-    """The first difference on any GPU; None if the value is right everywhere. `whole` is [1, *extents]."""
+    """The first difference on any GPU; None if the value is right everywhere. `whole` is [1, *extents].
+
+    Impossible where what is held has not the shape its port says, or addends of a sum are nowhere.
+    """
+    local = tuple(own.shape[1] for own in held)
+    if value.data.shape[1:] != local:
+        raise Impossible(f"is {value.data.shape[1:]} on each GPU where its port says {local}")
     if port.addend is None:
         return _first(port, value.data, value.gpus, held, pick(whole, held), numbers)
     return _owed(port, value, held, whole, numbers)
@@ -31,8 +37,6 @@ def difference(port: Port, value: Value, held: Held, whole: np.ndarray, numbers:
 def _first(
     port: Port, data: np.ndarray, gpus: np.ndarray, held: Held, expected: np.ndarray, numbers: Numbers
 ) -> Difference | None:
-    if data.shape != expected.shape:
-        return Difference(int(gpus[0]), {}, expected.size, data.size)
     wrong = numbers.differ(data, expected)
     if not wrong.any():
         return None
@@ -53,8 +57,10 @@ def _owed(port: Port, value: Value, held: Held, whole: np.ndarray, numbers: Numb
     holder = np.full((groups, port.addend.parts), -1)
     holder[group, rank] = np.arange(len(rank))
     copies = _first(port, data, value.gpus, held, data[holder[group, rank]], numbers)
-    if copies is not None or (holder < 0).any():
+    if copies is not None:
         return copies
+    if (holder < 0).any():
+        raise Impossible(f"a sum of {port.addend.parts} addends is owed, of which some are on no GPU")
     total = data[holder].sum(axis=1)
     chosen = holder[:, 0]
     return _first(

@@ -1,0 +1,56 @@
+"""The flags that say which deployments are meant, for every command that compiles some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .sizes import DTYPES, POSITIVE, SIZE
+
+if TYPE_CHECKING:
+    from ..job import Request
+
+OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+    click.option(
+        "--strategy", "-s", "strategies", multiple=True, help="Name, file or mesh (tp=8,pp=2). May be repeated."
+    ),
+    click.option("--baseline", help="Name, file, mesh, or none. Default: tp inside a node, pp across."),
+    click.option("--mesh", help="Sizes of the strategy's axes, or more axes: ep=8,tp=2."),
+    click.option("--tensor-parallel-size", "--tensor-model-parallel-size", "tp", type=POSITIVE, help="Short for tp=N."),
+    click.option(
+        "--pipeline-parallel-size", "--pipeline-model-parallel-size", "pp", type=POSITIVE, help="Short for pp=N."
+    ),
+    click.option("--data-parallel-size", "dp", type=POSITIVE, help="Short for dp=N."),
+    click.option("--gpus", type=POSITIVE, help="Number of GPUs; sizes the one axis left open."),
+    click.option("--stages", help="Layers per pipeline stage: even, uneven, or a list such as 24,24,23,23."),
+    click.option("--batch-size", type=SIZE, help="Sequences in the batch, or symbolic."),
+    click.option("--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence, or symbolic."),
+    click.option("--dtype", type=click.Choice(list(DTYPES)), help="Element type of weights and values."),
+    click.option(
+        "--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default."
+    ),
+    click.option("--per-expert", is_flag=True, help="Draw every expert of a GPU apart, not one grouped operator."),
+    click.option("--max-imbalance", type=click.FloatRange(min=1), help="Refuse a load of largest/mean above this."),
+    click.option("--numeric", is_flag=True, help="Check meaning in float64, not over a finite field."),
+)
+
+
+def asked(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these flags."""
+    return reduce(lambda made, option: option(made), reversed(OPTIONS), command)
+
+
+def request_of(source: str | None, flags: dict[str, Any]) -> Request:
+    """Flags as the driver takes them: sizes of single axes join the mesh; a mesh alone is a strategy."""
+    from ..job import Request
+
+    axes = [f"{axis}={flags[axis]}" for axis in ("tp", "pp", "dp") if flags[axis]]
+    mesh = ",".join(filter(None, (flags["mesh"], *axes))) or None
+    strategies, dtype = flags["strategies"], flags["dtype"]
+    if mesh and not strategies:
+        strategies, mesh = (mesh,), None
+    known = {name: flags[name] for name in Request.__dataclass_fields__ if name in flags}
+    return Request(**{**known, "source": source, "strategies": strategies, "mesh": mesh, "dtype": DTYPES.get(dtype)})

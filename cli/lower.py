@@ -1,0 +1,102 @@
+"""`dagc lower`: flags → driver → files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..diagnostics import Diagnostic, Refused
+from .asking import asked, request_of
+
+if TYPE_CHECKING:
+    from ..job import Job
+
+EXAMPLES = """
+\b
+Examples:
+  dagc lower --strategy ep                                   the built-in 16-layer MoE on 16 GPUs
+  dagc lower mixtral-8x22b --strategy ep --gpus 8 --baseline tp=8
+  dagc lower path/to/config.json --strategy dp=2,tp=4,pp=2 --batch-size 32 --seq-len 4096
+  dagc lower experiment.yaml --out graphs
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("source", required=False)
+@asked
+@click.option("--out", type=click.Path(path_type=Path), default="dagc-out", show_default=True, help="Output folder.")
+@click.option("--force", is_flag=True, help="Write into a folder that dagc did not write.")
+@click.option("--no-svg", is_flag=True, help="Write no pictures.")
+@click.option("--full-svg", is_flag=True, help="Draw pictures past 20,000 nodes.")
+@click.option("--full", is_flag=True, help="Write the per-GPU DOT past 300,000 nodes.")
+@click.option("--dump-ir", type=click.Path(path_type=Path), help="Write the module after every pass into this folder.")
+@click.option("--print-ir-after-all", is_flag=True, help="Print the module after every pass, on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest and diagnostics as JSON on stdout.")
+@click.option("--traceback", is_flag=True, hidden=True)
+def lower(
+    source: str | None, out: Path, as_json: bool, dump_ir: Path | None, print_ir_after_all: bool, **flags: Any
+) -> None:
+    """Lower SOURCE (a config.json, a folder with one, a built-in model or a YAML description) and write its DAGs."""
+    from .. import driver, emit
+    from ..dump import Dumps
+    from ..planning import plan
+
+    request = request_of(source, flags)
+    dumps = Dumps(dump_ir, print_ir_after_all)
+    jobs = [driver.compile_job(job, request, dumps.watch) for job in plan(request)]
+    proposed = [job for job in jobs if job.role == "proposed"]
+    found = list(dict.fromkeys(d for job in jobs for d in job.diagnostics))
+    dumps.write()
+    if all(job.status == "refused" for job in proposed):
+        raise Refused(*found)
+    with _progress() as done:
+        options = emit.Options(not flags["no_svg"], flags["full_svg"], flags["full"], flags["force"], done)
+        manifest = emit.write(jobs, out, options)
+    _report(jobs, found, manifest, out, as_json)
+    if any(job.status == "refused" for job in jobs):
+        click.get_current_context().exit(1)
+
+
+def _progress() -> AbstractContextManager[Callable[[str], None]]:
+    """Shows the file being made, on a terminal only."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda name: None)
+    from ..backends.terminal import progress
+
+    return progress()
+
+
+def _report(jobs: list[Job], found: list[Diagnostic], manifest: dict[str, Any], out: Path, as_json: bool) -> None:
+    """Tables for a person at a terminal, JSON for a machine, and the manifest's path for a script."""
+    if as_json:
+        extra = {
+            "diagnostics": [d.as_dict() for d in found],
+            "assumptions": list(dict.fromkeys(a for j in jobs for a in j.assumed)),
+        }
+        figures = {f"{job.model.name}/{job.strategy}": job.figures for job in jobs}
+        click.echo(json.dumps({**manifest, **extra, "measurements": figures}, indent=1, ensure_ascii=False))
+        return
+    for diagnostic in found:
+        click.echo(f"{diagnostic}\n", err=True)
+    if sys.stderr.isatty():
+        _tables(jobs)
+    click.echo(str(out / "manifest.json"))
+
+
+def _tables(jobs: list[Job]) -> None:
+    from ..backends import terminal
+
+    console = terminal.console()
+    for assumption in dict.fromkeys(a for job in jobs for a in job.assumed):
+        console.print(f"assumed: {assumption}", markup=False, highlight=False)
+    for model in dict.fromkeys(job.model.name for job in jobs):
+        mine = [job for job in jobs if job.model.name == model]
+        console.print(terminal.figures_table(model, [(j.strategy, j.status, j.figures) for j in mine]))
+        console.print(terminal.collectives_table([(j.strategy, j.figures) for j in mine]))
+        console.print(terminal.modules_table([(j.strategy, j.figures) for j in mine]))

@@ -1,0 +1,58 @@
+"""DIM3: what an operator gives follows from what it takes, by its family's law. A family without a law says nothing.
+
+Laws speak of sizes, and of names that appear from nowhere; names that vanish are DIM4's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...diagnostics import Diagnostic
+from ...ir.drawing import Drawing, Family
+from .finding import finding, listed
+from .laws import Law, activation, add, context, contract, keep, readable, reshape, route_tokens, scores, top_k
+from .moving_laws import all_gather, concat, reduce_scatter, split, swap
+
+
+def check_operators(drawing: Drawing) -> Iterator[Diagnostic]:
+    """Every node whose title names one operator, and whose dimensions were read."""
+    for node in drawing.nodes:
+        law = LAWS.get(node.family) if node.family else None
+        ins, outs = node.inputs, node.outputs
+        if law is None or not readable(ins) or not readable(outs):
+            continue
+        assert isinstance(ins, tuple)
+        assert isinstance(outs, tuple)
+        if wrong := law(node, ins, outs):
+            rule = f"the rule of {node.family}: {RULE_TEXTS[law]}"
+            actual = f"{listed(ins)} → {listed(outs)}"
+            yield finding("DIM3", drawing, node, f"`{node.title}`: {wrong}", rule, actual, "mend the dimensions named")
+
+
+LAWS: dict[Family, Law] = {
+    Family.ALL_REDUCE: keep,
+    Family.TRANSFER: keep,
+    Family.BROADCAST: keep,
+    Family.ALL_GATHER: all_gather,
+    Family.REDUCE_SCATTER: reduce_scatter,
+    Family.ALL_TO_ALL: swap,
+    Family.ADD: add,
+    Family.POINTWISE: keep,
+    Family.SOFTMAX: keep,
+    Family.NORM: keep,
+    Family.ROPE: keep,
+    Family.ACTIVATION: activation,
+    Family.PROJECT: contract,
+    Family.GATE: contract,
+    Family.SCORES: scores,
+    Family.CONTEXT: context,
+    Family.TOP_K: top_k,
+    Family.DISPATCH: route_tokens,
+    Family.COMBINE: route_tokens,
+    Family.SPLIT: split,
+    Family.SCATTER: split,
+    Family.CONCAT: concat,
+    Family.GATHER: concat,
+    Family.RESHAPE: reshape,
+}
+RULE_TEXTS: dict[Law, str] = {law: (law.__doc__ or "").rstrip(".").lower() for law in LAWS.values()}

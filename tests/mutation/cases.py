@@ -1,0 +1,107 @@
+"""What is mutated: small models under every shipped strategy and products of them, lowered, emitted and run once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from small_models import MODELS
+from xdsl.dialects.builtin import ModuleOp
+
+from dagc.frontends.build import build
+from dagc.frontends.strategy import resolve
+from dagc.ir.deployment import Deployment
+from dagc.ir.dims import Sizes
+from dagc.ir.evaluate import evaluate, random_weights
+from dagc.ir.module import annotate, sizes_of
+from dagc.passes.expand import expand
+from dagc.pipeline import lower
+
+WEIGHTS = random_weights(seed=3)
+
+SIZES = {"B": 4, "S": 8}
+SQUARE = {"B": 8, "S": 8}
+"""batch_size = seq_len = hidden: dimensions of equal size, to be confused."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small model (`small_models`) lowered by a strategy as a user writes it.
+
+    `faults`: at least so many of the mutants that the suite makes of it change something.
+    """
+
+    model: str
+    strategy: str
+    faults: int = 0
+    square: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.strategy}"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return SQUARE if self.square else SIZES
+
+    @cached_property
+    def logical(self) -> ModuleOp:
+        """The undivided model."""
+        module = build(MODELS[self.model])
+        annotate(module, sizes=sizes_of(module).bind(**self.sizes))
+        return module
+
+    @cached_property
+    def _lowered(self) -> ModuleOp:
+        module = self.logical.clone()
+        annotate(module, plan=resolve(self.strategy, gpus=None, stages="uneven" if "pp" in self.strategy else None))
+        return lower(module)
+
+    @property
+    def lowered(self) -> ModuleOp:
+        """A fresh copy of the lowered module."""
+        return self._lowered.clone()
+
+    @cached_property
+    def lowered_sizes(self) -> Sizes:
+        """What the lowered module's symbols stand for."""
+        return sizes_of(self._lowered)
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The emitted graph, its symbols bound to `sizes`."""
+        return expand(self._lowered, self.model)
+
+    def inputs(self, seed: int) -> dict[str, np.ndarray]:
+        """A random total input: token ids, or activations where the model has no vocabulary."""
+        rng, shape = np.random.default_rng(seed), (self.sizes["B"], self.sizes["S"])
+        model = MODELS[self.model]
+        return {
+            "input": rng.integers(0, model.vocab, shape) if model.vocab else rng.normal(size=(*shape, model.hidden))
+        }
+
+    @cache  # noqa: B019 - cases live as long as the suite
+    def expected(self, seed: int) -> np.ndarray:
+        """The undivided model's total output."""
+        return evaluate(self.logical, self.inputs(seed), WEIGHTS)
+
+
+CASES = (
+    Case("dense", "tp=2", 93),
+    Case("dense", "tp=4", 95),
+    Case("dense", "tp-sp=2", 89, square=True),
+    Case("dense", "cp=4", 82),
+    Case("dense", "ulysses=2", 81),
+    Case("pattern", "dp=2", 60),
+    Case("dense", "two-level,hg=2,ds=2", 107),
+    Case("pattern", "tp=2,pp=2", 102),
+    Case("dense", "pp=3", 57),
+    Case("moe", "ep=4", 83),
+    Case("hidden", "ep-replicated=2", 79),
+    Case("moe", "ep-tp,ep=2,tp=2", 112),
+    Case("moe", "cp=2,ep=2", 93),
+    Case("dense", "dp=2,cp=2,tp=2", 113, square=True),
+    Case("moe", "ep=2,tp-sp=2,pp=2", 109),
+)
+"""Every shipped strategy, and products; dense and MoE, shared experts, a pattern of layers, tied embeddings, GQA."""

@@ -1,0 +1,34 @@
+"""The verifier under test, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import ModuleOp
+
+from dagc.diagnostics import Diagnostic
+from dagc.ir.deployment import Deployment
+from dagc.passes.verify import Verdict, verify_graph, verify_module
+
+from .cases import Case
+
+
+def verdict_on(case: Case, mutant: ModuleOp | Deployment) -> Verdict:
+    """What the verifier says of a lowered module, or of an emitted graph alone."""
+    if isinstance(mutant, Deployment):
+        return verify_graph(mutant, case.logical, case.lowered_sizes)
+    return verify_module(mutant, case.logical)
+
+
+def caught_by(case: Case, mutant: ModuleOp | Deployment) -> str:
+    """The first layer that refuses the mutant, or nothing."""
+    return verdict_on(case, mutant).caught_by or ""
+
+
+def findings(case: Case, mutant: ModuleOp | Deployment) -> Sequence[Diagnostic]:
+    return verdict_on(case, mutant).diagnostics
+
+
+def layers(case: Case) -> list[str]:
+    """The names of all layers, of modules and then of graphs."""
+    return [layer.name for subject in (case.lowered, case.deployment) for layer in verdict_on(case, subject).layers]

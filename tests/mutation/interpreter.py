@@ -1,0 +1,283 @@
+"""The judge: runs a small emitted graph in float64, node by node, round by round, and shares nothing with the verifier.
+
+    run(deployment, {"input": ids}, random_weights(0))      the total output, or Stuck
+
+Every GPU runs its own program: its nodes in the order of the rows (or of their `turns`), all rounds of repeated bodies
+unfolded. A collective starts when all its members have come to it. A node computes from what its links bring to its
+GPU, the weights that its ports name, and its operator; which indices it works on is what its ports say.
+Rows of routed tokens carry their tokens' numbers, because a group may hold them in any order; every expert sees a row
+of every token, so that counts of rows are computed and exchanged but decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from dagc.ir.deployment import Deployment, EdgeKind, Link, Port, Repeat, Row
+from dagc.ir.op import Indices, Operator
+from dagc.ir.ops.move import (
+    AllGatherOp,
+    AllReduceOp,
+    AllToAllOp,
+    GatherOp,
+    ReduceScatterOp,
+    ScatterOp,
+    SliceOp,
+    TransferOp,
+)
+from dagc.ir.ops.program import InputOp, OutputOp
+
+from .pieces import HOST, ROUTED, Piece, Stuck, aligned, exchanged, positions
+
+Weights = Callable[[tuple[str, int | None], tuple[int, ...]], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """A node in one round of its body."""
+
+    row: Row
+    node: int
+    round: int
+
+    @property
+    def members(self) -> list[int]:
+        return self.row.places[self.node].tolist() or [HOST]
+
+
+def run(deployment: Deployment, inputs: Mapping[str, np.ndarray], weights: Weights) -> np.ndarray:
+    """The total output. Stuck where the graph cannot be run."""
+    machine = Machine(deployment, inputs, weights)
+    try:
+        machine.run()
+        (output,) = [row for row in deployment.rows if isinstance(row.operator, OutputOp)]
+        return machine.values[output.index, 0, HOST][1].data
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        raise Stuck(repr(error)) from error
+
+
+@dataclass
+class Machine:
+    """All GPUs and the host, the values they hold by (row, output, GPU), and the round each was made in."""
+
+    deployment: Deployment
+    inputs: Mapping[str, np.ndarray]
+    weights: Weights
+    values: dict[tuple[int, int, int], tuple[int, Piece]] = field(default_factory=dict)
+    into: dict[tuple[int, int], list[Link]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for link in self.deployment.links:
+            if link.kind is not EdgeKind.ORDER:
+                self.into[link.target, link.input].append(link)
+
+    def run(self) -> None:
+        """Every program to its end: a node runs when it is next for all its members and the host is ready for it."""
+        programs = self._programs()
+        at = dict.fromkeys(programs, 0)
+        moved = True
+        while moved:
+            moved = False
+            for gpu, program in programs.items():
+                while (event := _next(program, at[gpu])) and self._may_start(event, programs, at):
+                    self._run(event)
+                    moved = True
+                    for member in event.members:
+                        at[member] += 1
+        if any(at[gpu] < len(program) for gpu, program in programs.items()):
+            raise Stuck("deadlock")
+
+    def _may_start(self, event: Event, programs: Mapping[int, list[Event]], at: Mapping[int, int]) -> bool:
+        """Have all members come to it, and is there what comes from the host or goes to it?"""
+        if any(_next(programs[member], at[member]) is not event for member in event.members):
+            return False
+        rows = self.deployment.rows
+        links = [link for slot in range(len(event.row.inputs)) for link in self.into[event.row.index, slot]]
+        across = [link for link in links if rows[link.source].on_host != event.row.on_host]
+        return all(self._is_made(*self._source(event, link), link.output) for link in across)
+
+    def _is_made(self, source: Row, number: int, output: int) -> bool:
+        gpus = [HOST] if source.on_host else source.gpus.tolist()
+        return all(self.values.get((source.index, output, gpu), (-1, None))[0] == number for gpu in gpus)
+
+    def _programs(self) -> dict[int, list[Event]]:
+        """Per GPU what it runs, in its order."""
+        programs: dict[int, list[tuple[tuple[int, int, int], Event]]] = defaultdict(list)
+        for segment, (repeat, rows) in enumerate(groupby(self.deployment.rows, key=lambda row: row.repeat)):
+            body = list(rows)
+            for number in range(repeat.count if repeat else 1):
+                for row in body:
+                    for event in (Event(row, node, number) for node in range(len(row.places))):
+                        for member, gpu in enumerate(event.members):
+                            turn = row.index if row.turns is None else int(row.turns[event.node, member])
+                            programs[gpu].append(((segment, number, turn), event))
+        return {gpu: [event for _, event in sorted(p, key=lambda item: item[0])] for gpu, p in programs.items()}
+
+    def _run(self, event: Event) -> None:
+        row, op = event.row, event.row.operator
+        match op:
+            case InputOp():
+                made = {HOST: Piece(self.inputs[row.path])}
+            case ScatterOp() | OutputOp():
+                made = {HOST: self._read(event, 0, HOST)}
+            case GatherOp():
+                made = {HOST: self._gathered(event)}
+            case TransferOp():
+                sender, receiver = event.members
+                made = {receiver: self._read(event, 0, sender)}
+            case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp():
+                group = [self._read(event, 0, gpu) for gpu in event.members]
+                made = dict(zip(event.members, exchanged(op, row.inputs[0].names, group), strict=True))
+            case SliceOp():
+                (gpu,) = event.members
+                made = {gpu: self._sliced(event, gpu)}
+            case Operator():
+                (gpu,) = event.members
+                made = {gpu: self._computed(event, op, gpu)}
+            case None:
+                raise Stuck(f"{row.op} has no operator")
+        for gpu, piece in made.items():
+            self.values[row.index, 0, gpu] = event.round, piece
+
+    def _read(self, event: Event, slot: int, gpu: int) -> Piece:
+        """What an input's links bring to a GPU, or to the host."""
+        found = []
+        for link in self.into[event.row.index, slot]:
+            source, number = self._source(event, link)
+            if source.on_host and gpu != HOST:
+                made = self._value(source, link.output, HOST, number)
+                part = positions(source.outputs[link.output], gpu)
+                found.append(Piece(made.data[np.ix_(*part)]))
+            elif gpu in (source.places[:, 1:] if source.is_transfer else source.places) or source.on_host:
+                found.append(self._value(source, link.output, gpu, number))
+        if len(found) != 1:
+            raise Stuck(f"{event.row.op}: {len(found)} links feed input {slot} on GPU {gpu}")
+        return found[0]
+
+    def _source(self, event: Event, link: Link) -> tuple[Row, int]:
+        """The row a link reads in this round, and the round of that row: what enters a body is later what left it."""
+        source, repeat = self.deployment.rows[link.source], event.row.repeat
+        if repeat is not None and source.repeat == repeat:
+            return source, event.round
+        if repeat is not None and event.round:
+            return self._yielded(repeat), event.round - 1
+        return source, source.repeat.count - 1 if source.repeat else 0
+
+    def _yielded(self, repeat: Repeat) -> Row:
+        rows = self.deployment.rows
+        entering = {k.source for k in self.deployment.links if _crosses(rows, k) and rows[k.target].repeat == repeat}
+        leaving = {k.source for k in self.deployment.links if _crosses(rows, k) and rows[k.source].repeat == repeat}
+        if len(entering) != 1 or len(leaving) != 1:
+            raise Stuck("a repeated body carries one value")
+        return rows[leaving.pop()]
+
+    def _value(self, source: Row, output: int, gpu: int, number: int) -> Piece:
+        made, piece = self.values.get((source.index, output, gpu), (-1, None))
+        if piece is None or made != number:
+            raise Stuck(f"what {source.op} makes on GPU {gpu} is read before it is made")
+        return piece
+
+    def _gathered(self, event: Event) -> Piece:
+        """The total output on the host. Copies must agree, and nothing may be missing."""
+        (link,) = self.into[event.row.index, 0]
+        source, number = self._source(event, link)
+        port = event.row.inputs[0]
+        whole = np.full([int(size) for size in port.whole], np.nan)
+        for gpu in source.gpus.tolist():
+            at = np.ix_(*positions(port, gpu))
+            piece = self._value(source, link.output, gpu, number).data
+            if not np.allclose(np.where(np.isnan(whole[at]), piece, whole[at]), piece, rtol=1e-9, atol=1e-9):
+                raise Stuck("copies of the output differ")
+            whole[at] = piece
+        return Piece(whole)
+
+    def _sliced(self, event: Event, gpu: int) -> Piece:
+        """The part of what the GPU holds that the output's port says; of routed rows as great a part."""
+        before, piece = event.row.inputs[0], self._read(event, 0, gpu)
+        data, tokens = piece.data, piece.tokens
+        parts = zip(before.names, positions(before, gpu), positions(event.row.outputs[0], gpu), strict=True)
+        for axis, (name, have, want) in enumerate(parts):
+            if not np.isin(want, have).all():
+                raise Stuck("slices what it does not hold")
+            at = np.searchsorted(have, want)
+            if name == ROUTED and tokens is not None:
+                each = len(tokens) // len(have)
+                at = np.arange(at[0] * each, (at[-1] + 1) * each)
+                tokens = tokens[at]
+            data = data.take(at, axis=axis)
+        return Piece(data, tokens)
+
+    def _computed(self, event: Event, op: Operator, gpu: int) -> Piece:
+        """The operator on this GPU's operands, told which indices they are."""
+        row = event.row
+        ports = dict(zip(row.operands, (*row.inputs, *row.weights), strict=True)) if row.operands else {}
+        operands = {
+            index: self._read(event, slot, gpu)
+            if slot < len(row.operands) - len(row.weights)
+            else self._weight(event, ports[index], gpu)
+            for slot, index in enumerate(row.operands)
+        }
+        names = {index: list(op.operand_names(index).values()) for index in ports}
+        held, total = _indices(op, row, ports, operands, gpu)
+        routed = [index for index in sorted(ports) if ROUTED in ports[index].names]
+        order = _order(
+            held, total, [operands[i].tokens for i in routed], ROUTED in row.outputs[0].names or bool(routed)
+        )
+        for index in routed:
+            operands[index] = aligned(operands[index], names[index].index(ROUTED), order)
+        data = [operands[index].data[None] for index in sorted(operands)]
+        made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
+        return Piece(made, order if ROUTED in row.outputs[0].names else None)
+
+    def _weight(self, event: Event, port: Port, gpu: int) -> Piece:
+        """The slice of a parameter of this layer that the port names."""
+        offset = next((int(segment) for segment in port.tensor.split(".") if segment.isdigit()), 0)
+        repeat, of_layers = event.row.repeat, port.parameter.startswith("layers.")
+        layer = repeat.first + event.round * repeat.period + offset if repeat and of_layers else None
+        whole = self.weights((port.parameter, layer), tuple(int(size) for size in port.whole))
+        return Piece(whole[np.ix_(*positions(port, gpu))])
+
+
+def _indices(
+    op: Operator, row: Row, ports: Mapping[int, Port], operands: Mapping[int, Piece], gpu: int
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """What the ports of a node say of its joint space; of two that tell of one name the first operand counts."""
+    held: dict[str, np.ndarray] = {}
+    total: dict[str, int] = {}
+    for index, port in sorted(ports.items()):
+        if tuple(op.operand_names(index)) != port.names:
+            raise Stuck(f"{row.op} reads {port.names}")
+        for axis, (name, own) in enumerate(zip(op.operand_names(index).values(), positions(port, gpu), strict=True)):
+            if name != ROUTED and operands[index].data.shape[axis] != len(own):
+                raise Stuck(f"{row.op} holds {operands[index].data.shape[axis]} of {name}, its port says {len(own)}")
+            held.setdefault(name, own)
+            total.setdefault(name, int(port.whole[axis]))
+    out = row.outputs[0]
+    for name, own, size in zip(out.names, positions(out, gpu), out.whole, strict=True):
+        held.setdefault(name, own)
+        total.setdefault(name, int(size))
+    return held, total
+
+
+def _order(
+    held: Mapping[str, np.ndarray], total: Mapping[str, int], tokens: list[np.ndarray | None], routed: bool
+) -> np.ndarray | None:
+    """The order of a node's routed rows: that of the tokens it knows, else of its first operand."""
+    if not routed:
+        return None
+    if "batch_size" in held and "seq_len" in held:
+        return np.add.outer(held["batch_size"] * total["seq_len"], held["seq_len"]).ravel()
+    return tokens[0]
+
+
+def _next(program: list[Event], at: int) -> Event | None:
+    return program[at] if at < len(program) else None
+
+
+def _crosses(rows: tuple[Row, ...], link: Link) -> bool:
+    return link.kind is not EdgeKind.ORDER and rows[link.source].repeat != rows[link.target].repeat

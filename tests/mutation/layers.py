@@ -1,0 +1,87 @@
+"""Layers that are missing, repeated, shifted or run in another order (F26)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby, pairwise
+
+from dagc.ir.deployment import Deployment, Repeat, Row
+
+from .surgery import Mutants, numbered, rerouted
+
+
+def bodies(deployment: Deployment) -> list[tuple[Repeat, list[Row]]]:
+    """The repeated bodies in order."""
+    return [(repeat, list(rows)) for repeat, rows in groupby(deployment.rows, key=lambda row: row.repeat) if repeat]
+
+
+def _spanning(deployment: Deployment, old: Repeat, new: Repeat) -> Deployment:
+    rows = [replace(row, repeat=new) if row.repeat == old else row for row in deployment.rows]
+    return replace(deployment, rows=tuple(rows))
+
+
+def dropped(deployment: Deployment) -> Mutants:
+    """A round too few, at the end or at the start."""
+    for repeat, _ in bodies(deployment):
+        if repeat.count > 1:
+            yield (
+                f"{repeat.id}, the last",
+                _spanning(deployment, repeat, replace(repeat, last=repeat.last - repeat.period)),
+            )
+            first = replace(repeat, first=repeat.first + repeat.period)
+            yield f"{repeat.id}, the first", _spanning(deployment, repeat, first)
+
+
+def repeated(deployment: Deployment) -> Mutants:
+    """A round too many, at the end or at the start."""
+    for repeat, _ in bodies(deployment):
+        yield f"{repeat.id}, after", _spanning(deployment, repeat, replace(repeat, last=repeat.last + repeat.period))
+        if repeat.first >= repeat.period:
+            yield (
+                f"{repeat.id}, before",
+                _spanning(deployment, repeat, replace(repeat, first=repeat.first - repeat.period)),
+            )
+
+
+def shifted(deployment: Deployment) -> Mutants:
+    """The layers of a body are numbered one off."""
+    for repeat, _ in bodies(deployment):
+        for by in (-repeat.period, repeat.period):
+            if repeat.first + by >= 0:
+                moved = replace(repeat, first=repeat.first + by, last=repeat.last + by)
+                yield f"{repeat.id} by {by}", _spanning(deployment, repeat, moved)
+
+
+def swapped(deployment: Deployment) -> Mutants:
+    """Two bodies have each other's layers."""
+    found = bodies(deployment)
+    for (one, rows), (other, others) in pairwise(found):
+        new = {**{id(row): other for row in rows}, **{id(row): one for row in others}}
+        made = [replace(row, repeat=new.get(id(row), row.repeat)) for row in deployment.rows]
+        yield f"{one.id} and {other.id}", replace(deployment, rows=tuple(made))
+
+
+def skipped(deployment: Deployment) -> Mutants:
+    """A body is passed by: what follows reads what it would have read."""
+    for repeat, rows in bodies(deployment):
+        own = {row.index for row in rows}
+        entering = next(link for link in deployment.links if link.target in own and link.source not in own)
+        made = deployment
+        for link in deployment.links:
+            if link.source in own and link.target not in own:
+                made = rerouted(made, link, made.rows[entering.source])
+        yield f"{repeat.id}, still run", made
+        yield f"{repeat.id}, gone", numbered(made, [row for row in made.rows if row.index not in own], made.links)
+
+
+def once_more(deployment: Deployment) -> Mutants:
+    """What a round starts from is not what the last one left: the body yields an earlier value."""
+    for repeat, rows in bodies(deployment):
+        own = {row.index for row in rows}
+        for link in deployment.links:
+            if link.source in own and link.target not in own:
+                right = deployment.rows[link.source]
+                for row in rows:
+                    port, made = row.outputs[0], right.outputs[0]
+                    if row is not right and (port.names, port.local) == (made.names, made.local) and not row.on_host:
+                        yield f"{repeat.id} yields {row.op} {row.index}", rerouted(deployment, link, row)

@@ -1,0 +1,93 @@
+"""What one GPU holds of a value, and what members of a group hold after a collective, written from its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dagc.ir.deployment import Port, Share
+from dagc.ir.op import Operator
+from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp
+
+HOST = -1
+ROUTED = "expert_tokens"
+"""The dimension whose rows stand for tokens, in any order."""
+
+
+class Stuck(Exception):
+    """The graph cannot be run: a deadlock, an input nobody made, or shapes that do not fit."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one GPU holds of a value, and of routed rows the tokens they stand for."""
+
+    data: np.ndarray
+    tokens: np.ndarray | None = None
+
+
+def positions(port: Port, gpu: int) -> list[np.ndarray]:
+    """Per dimension the indices that a port says a GPU holds."""
+    shares = port.shares or (None,) * len(port.names)
+    return [_part(share, int(size), gpu) for share, size in zip(shares, port.whole, strict=True)]
+
+
+def _part(share: Share | None, size: int, gpu: int) -> np.ndarray:
+    if share is None or gpu == HOST:
+        return np.arange(size)
+    part, each = int(share.of[gpu]), size // share.parts
+    if part < 0 or part >= share.parts or size % share.parts:
+        raise Stuck(f"GPU {gpu} has no part of {size} in {share.parts}")
+    return np.arange(part * each, part * each + each)
+
+
+def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Piece]:
+    """What the members of a group hold after a collective, in their order."""
+    routed = names.index(ROUTED) if group[0].tokens is not None else None
+    match op:
+        case AllReduceOp():
+            return [_added(group, routed)] * len(group)
+        case ReduceScatterOp():
+            return _split(_added(group, routed), names.index(op.dim.data), routed, len(group))
+        case AllGatherOp():
+            return [_joined(group, names.index(op.dim.data), routed)] * len(group)
+        case AllToAllOp():
+            sent = [_split(piece, names.index(op.to.data), routed, len(group)) for piece in group]
+            back = names.index(op.dim.data)
+            return [_joined([parts[i] for parts in sent], back, routed) for i in range(len(group))]
+    raise Stuck(f"{op.name} is no collective")
+
+
+def aligned(piece: Piece, axis: int, order: np.ndarray | None) -> Piece:
+    """The piece with its rows in this order of tokens."""
+    have = piece.tokens
+    if have is None or order is None or not np.array_equal(np.sort(have), np.sort(order)):
+        raise Stuck("other tokens than its user computes")
+    by = np.argsort(have)
+    return Piece(piece.data.take(by[np.searchsorted(have[by], order)], axis=axis), order)
+
+
+def _added(group: list[Piece], routed: int | None) -> Piece:
+    if routed is not None:
+        group = [aligned(piece, routed, group[0].tokens) for piece in group]
+    if len({piece.data.shape for piece in group}) > 1:
+        raise Stuck("adds pieces of different shapes")
+    return Piece(np.sum([piece.data for piece in group], axis=0), group[0].tokens)
+
+
+def _split(piece: Piece, axis: int, routed: int | None, parts: int) -> list[Piece]:
+    if piece.data.shape[axis] % parts:
+        raise Stuck(f"{piece.data.shape[axis]} in {parts} parts")
+    data = np.split(piece.data, parts, axis=axis)
+    tokens = np.split(piece.tokens, parts) if axis == routed and piece.tokens is not None else [piece.tokens] * parts
+    return [Piece(d, t) for d, t in zip(data, tokens, strict=True)]
+
+
+def _joined(pieces: list[Piece], axis: int, routed: int | None) -> Piece:
+    if routed is not None and axis != routed:
+        pieces = [aligned(piece, routed, pieces[0].tokens) for piece in pieces]
+    known = [piece.tokens for piece in pieces if piece.tokens is not None]
+    tokens = None if not known else np.concatenate(known) if axis == routed else known[0]
+    return Piece(np.concatenate([piece.data for piece in pieces], axis=axis), tokens)

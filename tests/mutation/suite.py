@@ -1,0 +1,110 @@
+"""Runs classes of faults over cases: who catches each mutant, and which mutants change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+
+from dagc.ir.deployment import Deployment
+from dagc.ir.evaluate import evaluate
+
+from .cases import WEIGHTS, Case
+from .classes import GRAPH_FAULTS, MODULE_FAULTS, Fault
+from .defence import caught_by
+from .interpreter import Stuck, run
+
+PLACES = 2
+"""Places of a class tried in one case, spread over all there are."""
+TOLERANCE = 1e-9
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One mutant. `layer`: who refused it, or nothing; `equal`: it computes the model; `crash`: the verifier failed."""
+
+    family: str
+    fault: str
+    catalogue: str
+    case: str
+    where: str
+    layer: str
+    equal: bool
+    crash: str = ""
+
+    @property
+    def survived(self) -> bool:
+        """A mutant that matters and that nobody refused."""
+        return not self.equal and not self.layer
+
+
+def run_case(case: Case, places: int = PLACES) -> list[Result]:
+    """Every class at some places of one case."""
+    return [*_graphs(case, places), *_modules(case, places)]
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, evenly spaced."""
+    if len(items) <= count:
+        return list(items)
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def _graphs(case: Case, places: int) -> Iterator[Result]:
+    for name, fault in GRAPH_FAULTS.items():
+        for where, mutant in spread(list(fault.inject(case.deployment)), places):
+            yield _result(case, "graph", name, fault, where, mutant)
+
+
+def _modules(case: Case, places: int) -> Iterator[Result]:
+    module = case.lowered
+    for name, fault in MODULE_FAULTS.items():
+        for where, make in spread(list(fault.inject(module)), places):
+            yield _result(case, "module", name, fault, where, make())
+
+
+def _result(case: Case, family: str, name: str, fault: Fault[Any], where: str, mutant: ModuleOp | Deployment) -> Result:
+    layer, crash = _caught(case, mutant)
+    equal = fault.numeric and computes_the_model(case, mutant)
+    return Result(family, name, fault.catalogue, case.name, where, layer, equal, crash)
+
+
+def _caught(case: Case, mutant: ModuleOp | Deployment) -> tuple[str, str]:
+    """The layer that refuses it; and what the verifier tripped over, which is no refusal."""
+    try:
+        return caught_by(case, mutant), ""
+    except Exception as error:  # a verifier that raises has not answered: the test reports it
+        return "", repr(error)
+
+
+def computes_the_model(case: Case, mutant: ModuleOp | Deployment) -> bool:
+    """Does it give the undivided model's output for two random inputs?"""
+    return all(_agrees(case, mutant, seed) for seed in (0, 1))
+
+
+def _agrees(case: Case, mutant: ModuleOp | Deployment, seed: int) -> bool:
+    expected = case.expected(seed)
+    made = _output(lambda: _run(case, mutant, seed))
+    if made is None or made.shape != expected.shape:
+        return False
+    return bool(np.abs(made - expected).max() <= TOLERANCE * np.abs(expected).max())
+
+
+def _run(case: Case, mutant: ModuleOp | Deployment, seed: int) -> np.ndarray:
+    if isinstance(mutant, Deployment):
+        return run(mutant, case.inputs(seed), WEIGHTS)
+    return evaluate(mutant, case.inputs(seed), WEIGHTS)
+
+
+def _output(make: Callable[[], np.ndarray]) -> np.ndarray | None:
+    """What a mutant computes; None where it cannot be run."""
+    try:
+        with np.errstate(all="ignore"):
+            return make()
+    except (Stuck, ValueError, IndexError, KeyError, TypeError, AssertionError, StopIteration, AttributeError):
+        return None
