@@ -184,8 +184,8 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
 def _order_problems(axis: str, cut: str, order: str, where: str) -> Iterator[Diagnostic]:
     if problem := orders.problem(order):
         said = f"{axis} cuts {shown(cut, quoted=False)} in an order that {problem}"
-        hint = nearest(order, orders.ORDERS)
-        yield Diagnostic("order", said, where, "an order that each chunk is in once", shown(order), hint)
+        hint = "" if order.startswith("[") else nearest(order, orders.ORDERS)
+        yield Diagnostic("order", said, where, "a name, or a table that lists each chunk once", shown(order), hint)
 
 
 def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagnostic]:

@@ -129,6 +129,13 @@ class Experts(Sequence[str]):
         """Of every place's experts just the `which`-th."""
         return Experts(self._part, self._held[:, which : which + 1])
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What says of all places together which experts they compute: the first one's text and the last one's."""
+        if (np.diff(self._held.reshape(-1)) == 1).all():
+            return self[0], self[-1]
+        return f"expert {self._held.min()}", f"expert {self._held.max()}"
+
     @overload
     def __getitem__(self, place: int) -> str: ...
     @overload

@@ -78,7 +78,7 @@ def problem(order: str, parts: int = 1) -> str:
     if match is None or (match["name"] and match["name"] not in ORDERS):
         return f"is none of {', '.join(ORDERS)} or a table such as [3, 0, 2, 1]"
     if match["block"] and match["name"] != "strided":
-        return f"{match['name']} has no blocks"
+        return f"has blocks, which {match['name']} has not"
     table = table_of(order)
     if sorted(table) != list(range(len(table))):
         return f"does not list each of 0 to {len(table) - 1} once"

@@ -140,8 +140,8 @@ class _Judged:
         return self.division.answer in (Answer.HOLDS, Answer.ASSUMED)
 
     def fact(self) -> str:
-        parts, name = axes_text(self.dim.cuts), self.dim.name
-        return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({parts}); {self.division.because}"
+        parts, cuts, name = axes_text(self.dim.axes), axes_text(self.dim.cuts), self.dim.name
+        return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({cuts}); {self.division.because}"
 
     def precondition(self) -> Precondition:
         holds = True if self.division.answer is Answer.HOLDS else None
