@@ -143,7 +143,7 @@ class Cuts:
             return self._prefix(nested, space[name])[-1:] == (cut,)
         parts = self.mesh.size(orders.axes_of(nested))
         size = as_number(self.sizes.shown(space[name]))
-        if problem := orders.problem(rule.order(name), self.plan.size(user_axis(axis))):
+        if problem := self._disorder(axis, rule, name):
             self._disordered(axis, rule, name, problem, place)
         elif isinstance(size, int) and size % parts:
             self._indivisible(axis, rule, name, size, parts, place)
@@ -152,6 +152,13 @@ class Cuts:
         else:
             return True
         return False
+
+    def _disorder(self, axis: str, rule: Rule, name: str) -> str:
+        """What is wrong with the order that a rule gives to a name, or nothing."""
+        order = rule.order(name)
+        if name in UNORDERED and order != orders.CONTIGUOUS:
+            return "its parts cannot have: routed rows lie in any order, and carry what they stand for"
+        return orders.problem(order, self.plan.size(user_axis(axis)))
 
     def _disordered(self, axis: str, rule: Rule, name: str, problem: str, place: Place) -> None:
         whole = user_axis(axis)

@@ -223,6 +223,11 @@ def test_rows_of_tokens_in_an_order_are_no_run_of_all_rows() -> None:
     assert lowered("moe", plan((rule("*.experts", "ep", "batch_size"), rules[1]), ep=2))
 
 
+def test_routed_rows_are_given_no_order() -> None:
+    rules = (rule("*", "ep", "batch_size"), rule("*.experts", "ep", expert_tokens="zigzag"))
+    assert "routed rows lie in any order" in refused("moe", plan(rules, ep=2))
+
+
 # Moves.
 
 

@@ -140,9 +140,15 @@ def swapped(share: Share) -> Share:
     return replace(share, of=of)
 
 
+def reordered(share: Share) -> Share:
+    """Parts are every so many indices, or runs where they lie in an order."""
+    return replace(share, order=() if share.order else ((share.parts, "strided"),))
+
+
 Misplacing = Callable[[Share], Share]
 MISPLACED: dict[str, Misplacing] = {
     "all GPUs one off": rolled,
     "one GPU one off": other_on_one,
     "two GPUs swapped": swapped,
+    "parts in another order": reordered,
 }
