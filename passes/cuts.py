@@ -162,12 +162,14 @@ class Cuts:
 
     def _disordered(self, axis: str, rule: Rule, name: str, problem: str, place: Place) -> None:
         whole = user_axis(axis)
+        named = orders.CONTIGUOUS if name in UNORDERED else ", ".join(orders.ORDERS)
+        tables = "" if name in UNORDERED else f", or a table of {self.plan.size(whole)} chunks or a multiple"
         self._refuse(
             ("order", whole, name),
             rule,
             place,
             f"{whole} cuts {name} in an order that {problem}",
-            expected=f"a table of {self.plan.size(whole)} chunks or a multiple, or {', '.join(orders.ORDERS)}",
+            expected=named + tables,
             actual=rule.order(name),
         )
 
