@@ -27,7 +27,7 @@ from .reference import Reference
 
 @dataclass
 class Machine:
-    """One part of a block, its reference, and the values of its rows as far as they were run."""
+    """One part of a block, its reference, and the values of its rows that are still to be read."""
 
     deployment: Deployment
     means: tuple[Identity | None, ...]
@@ -38,9 +38,12 @@ class Machine:
     def __post_init__(self) -> None:
         self.all = np.arange(max(self.deployment.gpus, 1))
         self.into: dict[tuple[int, int], list[Link]] = defaultdict(list)
+        self.read_until: dict[tuple[int, int], int] = defaultdict(int)
         for link in self.deployment.links:
             if link.kind is not EdgeKind.ORDER:
                 self.into[link.target, link.input].append(link)
+                key = link.source, link.output
+                self.read_until[key] = max(self.read_until[key], link.target)
 
     def run(self, row: Row) -> list[Value]:
         """The outputs of a row on all its GPUs. Impossible if its inputs do not allow it."""
@@ -48,8 +51,8 @@ class Machine:
             made = self._outputs(row)
         except (ValueError, IndexError, KeyError, StopIteration, TypeError) as error:
             raise Impossible(f"cannot be computed: {error}" if str(error) else "cannot be computed") from error
-        for output, value in enumerate(made):
-            self.values[row.index, output] = value
+        self.values |= {(row.index, output): value for output, value in enumerate(made)}
+        self.values = {key: value for key, value in self.values.items() if self.read_until[key] > row.index}
         return made
 
     def _outputs(self, row: Row) -> list[Value]:
