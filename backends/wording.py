@@ -30,7 +30,7 @@ def label_of(row: Row, people: Who, width: int, merged: bool) -> Label:
         first, last = row.spread.ends if isinstance(row.spread, Experts) else (row.spread[0], row.spread[-1])
         tail = [*spread_lines(first, last, width), *tail]
     elif row.spread:
-        worded = {text: spread_lines(text, text, width) for text in set(row.spread)}
+        worded = {text: spread_lines(text, text, width) for text in dict.fromkeys(row.spread)}
         endings = {text: _BREAK + _joined(lines) for text, lines in worded.items()}
         places = [place + endings[text] for place, text in zip(places, row.spread, strict=True)]
         largest = [*largest, *max(worded.values(), key=lambda lines: (len(lines), *map(len, lines)))]

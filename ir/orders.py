@@ -46,7 +46,7 @@ ORDERS: dict[str, Callable[[int, int, int], np.ndarray]] = {
 }
 """By name: parts, size and block → global indices [parts, size / parts]. Only `strided` has blocks."""
 
-_TEXT = re.compile(r"(?P<name>[a-z]+)(?: (?P<block>[1-9]\d{0,8}))?|\[(?P<table>\d{1,9}(?:, \d{1,9})*)\]")
+_TEXT = re.compile(r"(?P<name>[a-z]+)(?: (?P<block>[1-9]\d{0,8}))?|\[(?P<table>\d{1,9}(?:, \d{1,9})*)\]", re.ASCII)
 
 
 def cut(axis: str, order: str = CONTIGUOUS) -> str:
@@ -147,6 +147,7 @@ def indices(cuts: Levels, size: int) -> np.ndarray:
             raise ValueError(f"order {order} {wrong}")
         one = _indices(order, parts, held.shape[1])
         held = held[:, one].reshape(-1, one.shape[1])
+    held.setflags(write=False)
     return held
 
 

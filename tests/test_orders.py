@@ -14,11 +14,14 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 
 from dagc.backends.devices import devices
+from dagc.backends.who import Who
+from dagc.backends.wording import label_of
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
+from dagc.frontends.dot.fields import stated
 from dagc.frontends.strategy import resolve
 from dagc.ir import orders
-from dagc.ir.deployment import Experts
+from dagc.ir.deployment import Experts, Kind, Row
 from dagc.ir.dialect import context, parse_module
 from dagc.ir.dims import symbol
 from dagc.ir.layout import Dim, Tensor
@@ -309,3 +312,25 @@ def test_experts_are_named_as_they_lie() -> None:
     assert list(experts) == ["experts 6-7, 0-1", "experts 4-5, 2-3", "experts 4-5, 2-3"]
     assert experts.ends == ("expert 0", "expert 7")
     assert list(experts.only(1)) == ["expert 7", "expert 5", "expert 5"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "experts"),
+    [
+        (("experts 4-7",), {4, 5, 6, 7}),
+        (("expert 0 … expert 3",), {0, 1, 2, 3}),
+        (("experts 6-7, 0-1",), {6, 7, 0, 1}),
+        (("experts 14, 3-4,", "9"), {14, 3, 4, 9}),
+    ],
+)
+def test_drawn_experts_are_read_as_they_lie(lines: tuple[str, ...], experts: set[int]) -> None:
+    assert stated(("Expert up projection", *lines, "Input: [experts=4, hidden=8]"))[0].experts == experts
+
+
+def test_of_equally_long_lines_the_first_measures_the_node() -> None:
+    """Else the width of a node, and with it the file, would follow the hashes of texts."""
+    spread = [f"expert {number}" for number in "2013"]
+    row = Row(0, "up_proj", "up", Kind.COMPUTE, "up", np.arange(4)[:, None], (), (), spread=spread)
+    gpus = list(map(str, range(4)))
+    people = Who(gpus, gpus, gpus)
+    assert "expert 2" in label_of(row, people, 40, merged=False).lines

@@ -46,7 +46,7 @@ _PART = re.compile(
     r"\b(?:shard|part|slice|chunk|split|partition|piece|tp|rank|block)\s*#?(\d+)\s*(?:/|of)\s*(\d+)", re.I
 )
 _EXPERTS = re.compile(
-    r"\bexperts?[\s_#:]*(?P<list>\d+(?:-\d+)?(?:, \d+(?:-\d+)?)+)[ ]*$|"
+    r"\bexperts?[\s_#:]*(?P<list>\d+(?:-\d+)?(?:,\s+\d+(?:-\d+)?)+)[ ]*$|"
     r"\bexperts?[\s_#:]*(\d+)(?:\s*(?:-|–|to|\.\.\.?|…)\s*(\d+))?(?:\s*(?:…|\.\.\.?|-|–|to)\s*experts?[\s_#:]*(?:\d+\s*(?:-|–)\s*)?(\d+))?",
     re.I | re.MULTILINE,
 )
@@ -194,7 +194,7 @@ def repeat_of(text: str) -> str:
 def _range(match: re.Match[str]) -> frozenset[int]:
     """`experts 4-7`, `expert 0 … expert 7`, `experts 6-7, 0-1`."""
     if match["list"]:
-        runs = (run.partition("-") for run in match["list"].split(", "))
+        runs = (run.strip().partition("-") for run in match["list"].split(","))
         return frozenset[int]().union(*(_run(first, last or first) for first, _, last in runs))
     first, middle, last = match.groups()[1:]
     return _run(first, last or middle or first)
