@@ -96,6 +96,10 @@ CODES: dict[str, Code] = {
     ),
     "DIM4": Code("A dimension is lost, or merged without saying what it merges.", "Carry it, or say what it merges."),
     "DEP1": Code("A module's parts do not match the GPUs it is placed on.", "Divide it into as many parts as GPUs."),
+    "order": Code(
+        "The order of a cut is unknown, lists a chunk twice or not at all, or does not divide the dimension.",
+        "Use zigzag, strided, or a table of as many chunks as the axis has parts, or a multiple.",
+    ),
     "unreadable": Code("A drawn graph states something in words dagc cannot read.", "Write it as the message shows."),
 }
 

@@ -4,13 +4,15 @@
      "weights": {"layers[0-55].attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], "d_k": [0, 128]}},
      "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}, "peers": {"sends to": 11}}
 
-Index ranges are half-open. Past `EACH` GPUs those that hold the same slices share an entry, and groups and peers are
+Index ranges are half-open. Where parts do not lie in runs, all of a part's are listed: [[0, 2], [14, 16]] of a zigzag,
+[[1, 16, 4]] of every 4th. Past `EACH` GPUs those that hold the same slices share an entry, and groups and peers are
 left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,14 +20,19 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ..ir.dims import Size, as_number
 from ..ir.layout import Dim
+from ..ir.local import levels
 from ..ir.mesh import Mesh
 from ..ir.module import layers_text, mesh_of, operators, plain_path
 from ..ir.op import Operator, tensor_of
 from ..ir.ops.move import Collective, TransferOp
 from ..ir.ops.program import RepeatOp, WeightOp
+from ..ir.orders import Levels, indices
 from ..ir.plan import user_axis
 
 EACH = 16_384
+
+Ranges = list[int] | list[list[int]]
+"""[start, end]; or, where a part is not one run, several of them, or [start, end, step]."""
 
 
 def devices(module: ModuleOp) -> list[dict[str, Any]]:
@@ -49,7 +56,7 @@ class _Pool:
                 self._peer(tensor_of(op.operands[0]).pool, tensor_of(op.out).pool)
             if tensor_of(op.out).pool == pool:
                 self._hold(op, repeat)
-        self.parts = {dim.cuts: mesh.coordinate(pool, dim.cuts) for dims in self.weights.values() for dim in dims}
+        self.parts = {dim.axes: mesh.coordinate(pool, dim.axes) for dims in self.weights.values() for dim in dims}
 
     def _hold(self, op: Operator, repeat: RepeatOp | None) -> None:
         if repeat:
@@ -90,16 +97,18 @@ class _Pool:
         order = np.argsort(which, kind="stable")
         return ((int(members[0]), members) for members in np.split(order, self.mesh.size(axes)))
 
-    def _slices(self, dims: tuple[Dim, ...], position: int) -> dict[str, list[int]]:
+    def _slices(self, dims: tuple[Dim, ...], position: int) -> dict[str, Ranges]:
         return {dim.name: self._range(dim, position) for dim in dims}
 
-    def _range(self, dim: Dim, position: int) -> list[int]:
-        size = _number(dim.size) // self.mesh.size(dim.cuts)
-        part = int(self.parts[dim.cuts][position])
+    def _range(self, dim: Dim, position: int) -> Ranges:
+        part = int(self.parts[dim.axes][position])
+        if order := levels(self.mesh, dim.cuts):
+            return ranges(order, _number(dim.size), part)
+        size = _number(dim.size) // self.mesh.size(dim.axes)
         return [part * size, (part + 1) * size]
 
-    def _experts(self, position: int) -> list[int] | None:
-        """The experts whose matrices this GPU holds, as a half-open range."""
+    def _experts(self, position: int) -> Ranges | None:
+        """The experts whose matrices this GPU holds."""
         matrices = (d for path, dims in self.weights.items() if ".experts." in path for d in dims)
         dim = next((d for d in matrices if d.name == "experts"), None)
         return self._range(dim, position) if dim else None
@@ -117,6 +126,16 @@ def _addressed(op: WeightOp, repeat: RepeatOp | None) -> str:
     """A weight's path with the layers it is there for: layers[0-15].attention.q_proj.weight."""
     path = plain_path(op.path.data)
     return path.replace("layers.", f"layers[{layers_text(op, repeat)}].", 1) if repeat else path
+
+
+@lru_cache(maxsize=65_536)
+def ranges(order: Levels, size: int, part: int) -> list[list[int]]:
+    """What a part holds, as [start, end], or [start, end, step], in the order in which it lies there."""
+    held = indices(order, size)[part]
+    steps = np.diff(held)
+    if len(held) > 2 and steps[0] > 1 and (steps == steps[0]).all():
+        return [[int(held[0]), int(held[-1]) + 1, int(steps[0])]]
+    return [[int(run[0]), int(run[-1]) + 1] for run in np.split(held, np.flatnonzero(steps != 1) + 1)]
 
 
 def runs(ids: np.ndarray) -> str:

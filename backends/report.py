@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..diagnostics import Diagnostic
-from ..ir.plan import Plan, Stages
+from ..ir.plan import Plan, Rule, Stages
 
 
 def report(
@@ -37,9 +37,14 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "about": plan.about,
         "mesh": {axis.name: axis.size for axis in plan.axes},
-        "rules": [{"at": list(r.at), "axis": r.axis, "cuts": list(r.cuts), "where": r.where} for r in plan.rules],
+        "rules": [_rule(rule) for rule in plan.rules],
         "stages": _stages(plan.stages) if plan.stages else None,
     }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    orders = {"orders": dict(rule.orders)} if rule.orders else {}
+    return {"at": list(rule.at), "axis": rule.axis, "cuts": list(rule.cuts), "where": rule.where} | orders
 
 
 def _stages(stages: Stages) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..ir.deployment import Row
+from ..ir.deployment import Experts, Row
 from .labels import head_lines, place_lines, spread_lines, tail_lines
 from .quoting import label_text
 from .who import Who
@@ -27,9 +27,10 @@ def label_of(row: Row, people: Who, width: int, merged: bool) -> Label:
     head, tail = head_lines(row, width), tail_lines(row, width)
     places, largest = _places(people.said, width)
     if row.spread and merged:
-        tail = [*spread_lines(row.spread[0], row.spread[-1], width), *tail]
+        first, last = row.spread.ends if isinstance(row.spread, Experts) else (row.spread[0], row.spread[-1])
+        tail = [*spread_lines(first, last, width), *tail]
     elif row.spread:
-        worded = {text: spread_lines(text, text, width) for text in set(row.spread)}
+        worded = {text: spread_lines(text, text, width) for text in dict.fromkeys(row.spread)}
         endings = {text: _BREAK + _joined(lines) for text, lines in worded.items()}
         places = [place + endings[text] for place, text in zip(places, row.spread, strict=True)]
         largest = [*largest, *max(worded.values(), key=lambda lines: (len(lines), *map(len, lines)))]

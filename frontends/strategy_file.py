@@ -5,6 +5,7 @@ mesh: {ep: gpus}                        # axis: number, or `gpus` for what is le
 uses: [tp]                              # optional: rules of built-in strategies, before its own
 rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
+  - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
 stages: {axis: pp, layers: even}        # even, uneven, or the layers of each stage
 """
 
@@ -20,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator
 
 from ..diagnostics import Diagnostic, Refused, nearest
+from ..ir import orders
 from ..ir.plan import Rule, Stages
 from .parsed import Parsed, read_text, shown
 from .schema import MAX_LAYERS, Strict, checked
@@ -75,8 +77,23 @@ def _places(value: Any) -> tuple[str, ...]:
     return places
 
 
-def _cuts(value: Any) -> tuple[str, ...]:
-    return () if value is None else _names(value, "a dimension's name, a list of names, or ~ to lift the axis")
+def _cuts(value: Any) -> dict[str, str]:
+    """Dimensions with their orders, as text; none lifts the axis."""
+    if value is None:
+        return {}
+    if isinstance(value, dict) and value and all(isinstance(name, str) and name for name in value):
+        return {name: _order(order) for name, order in value.items()}
+    what = "a dimension's name, a list of names, a mapping of names to orders, or ~ to lift the axis"
+    return dict.fromkeys(_names(value, what), orders.CONTIGUOUS)
+
+
+def _order(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+    if whole and len(value) <= orders.MAX_TABLE:
+        return orders.table(value)
+    raise ValueError(f"an order: {', '.join(orders.ORDERS)}, or a table of chunks such as [3, 0, 2, 1]")
 
 
 def _stage_layers(value: Any) -> str | tuple[int, ...]:
@@ -149,9 +166,10 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
         for axis, cuts in rule.cut.items():
             where = parsed.where("rules", i, "cut", axis)
             yield from _axis_problems(axis, text, where)
-            for cut in cuts:
+            for cut, order in cuts.items():
                 if cut not in DIMENSIONS:
                     yield Diagnostic("rule", f"unknown dimension {shown(cut)}", where, hint=nearest(cut, DIMENSIONS))
+                yield from _order_problems(axis, cut, order, where)
     if text.stages:
         yield from _axis_problems(text.stages.axis, text, parsed.where("stages", "axis"))
     for i, other in enumerate(text.uses):
@@ -163,6 +181,13 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
                 yield from _axis_problems(axis, text, parsed.where("uses", i))
 
 
+def _order_problems(axis: str, cut: str, order: str, where: str) -> Iterator[Diagnostic]:
+    if problem := orders.problem(order):
+        said = f"{axis} cuts {shown(cut, quoted=False)} in an order that {problem}"
+        hint = "" if order.startswith("[") else nearest(order, orders.ORDERS)
+        yield Diagnostic("order", said, where, "a name, or a table that lists each chunk once", shown(order), hint)
+
+
 def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagnostic]:
     if axis not in text.mesh:
         hint = nearest(axis, text.mesh) if text.mesh else "the mesh has no axes"
@@ -172,7 +197,8 @@ def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagno
 def _rules(text: StrategyText, parsed: Parsed) -> Iterator[Rule]:
     for i, rule in enumerate(text.rules):
         for axis, cuts in rule.cut.items():
-            yield Rule(rule.at, axis, cuts, parsed.where("rules", i, "cut", axis))
+            ordered = tuple((name, order) for name, order in cuts.items() if order != orders.CONTIGUOUS)
+            yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, "cut", axis), ordered)
 
 
 def _stages(text: StrategyText, parsed: Parsed) -> Stages | None:

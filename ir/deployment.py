@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from .orders import Levels
+
 if TYPE_CHECKING:
     from .op import Operator
 
@@ -41,10 +43,15 @@ class EdgeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """Which of `parts` equal, consecutive parts each GPU has: `of` is int64 [gpus], by GPU id, -1 where it has none."""
+    """Which of `parts` equal parts each GPU has: `of` is int64 [gpus], by GPU id, -1 where it has none.
+
+    `order` says of n indices which ones a part holds: row `of` of `orders.indices(order, n)`; empty: the parts are
+    consecutive runs. Its levels multiply to `parts`.
+    """
 
     parts: int
     of: np.ndarray
+    order: Levels = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +114,27 @@ class Move:
 
 
 class Experts(Sequence[str]):
-    """Per place of a row, the experts it computes, as text: `experts 4-7`. Made on demand: GPUs can be a million."""
+    """Per place of a row, the experts it computes, as text: `experts 4-7`. Made on demand: GPUs can be a million.
 
-    def __init__(self, part: np.ndarray, each: int) -> None:
-        self._part, self._each = part, each
+    `part` says which row of `held`, int64 [parts, experts of a part], a place has.
+    """
+
+    def __init__(self, part: np.ndarray, held: np.ndarray) -> None:
+        self._part, self._held = part, held
 
     def __len__(self) -> int:
         return len(self._part)
 
     def only(self, which: int) -> Experts:
         """Of every place's experts just the `which`-th."""
-        return Experts(self._part * self._each + which, 1)
+        return Experts(self._part, self._held[:, which : which + 1])
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What says of all places together which experts they compute: the first one's text and the last one's."""
+        if (np.diff(self._held.reshape(-1)) == 1).all():
+            return self[0], self[-1]
+        return f"expert {self._held.min()}", f"expert {self._held.max()}"
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -126,8 +143,10 @@ class Experts(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | list[str]:
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
-        first = int(self._part[place]) * self._each
-        return f"experts {first}-{first + self._each - 1}" if self._each > 1 else f"expert {first}"
+        held = self._held[int(self._part[place])]
+        runs = np.split(held, np.flatnonzero(np.diff(held) != 1) + 1)
+        text = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+        return f"experts {text}" if len(held) > 1 else f"expert {text}"
 
 
 @dataclass(frozen=True)

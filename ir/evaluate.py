@@ -22,8 +22,10 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 
+from . import orders
 from .dims import Size, as_number, number, substitute
 from .layout import Tensor
+from .local import levels
 from .mesh import HOST, Mesh
 from .module import mesh_of, offset_of, plain_path, sizes_of
 from .op import Indices, Operator, Relation, tensor_of
@@ -40,6 +42,7 @@ from .ops.move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    stated,
 )
 from .ops.program import InputOp, OutputOp, RepeatOp, WeightOp
 
@@ -94,10 +97,11 @@ def random_weights(seed: int) -> Weights:
 
 
 def follow(relation: Relation, held: Mapping[str, np.ndarray], total: Mapping[str, int]) -> np.ndarray:
-    """Indices of a derived name: it is the outer factor of its sources taken together, row-major."""
+    """Indices of a derived name: it is the outer factor of its sources taken together, row-major, in their order."""
     shape = [total[source] for source in relation.sources]
     merged = np.ravel_multi_index(np.ix_(*(held[source] for source in relation.sources)), shape)
-    return np.unique(merged // (prod(shape) // total[relation.name]))
+    rows = merged.reshape(-1) // (prod(shape) // total[relation.name])
+    return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
 def _symbols(module: ModuleOp, given: Mapping[str, int]) -> dict[str, Size]:
@@ -220,8 +224,8 @@ class _Machine:
             return self.layouts[tensor]
         along = []
         for dim, size in zip(tensor.dims, self._shape(tensor), strict=True):
-            parts = np.array_split(np.arange(size), self.mesh.size(dim.cuts))
-            along.append([parts[rank] for rank in self._ranks(tensor.pool, dim.cuts)])
+            parts = _parts(levels(self.mesh, dim.cuts), self.mesh.size(dim.axes), size)
+            along.append([parts[rank] for rank in self._ranks(tensor.pool, dim.axes)])
         made = {gpu: tuple(part[i] for part in along) for i, gpu in enumerate(self._gpus(tensor.pool))}
         return self.layouts.setdefault(tensor, made)
 
@@ -268,28 +272,40 @@ def _exchanged(op: Collective | SliceOp, names: Sequence[str], group: list[Piece
         case AllReduceOp():
             return [_sum(group)] * count
         case ReduceScatterOp():
-            return _split(_sum(group), names.index(op.dim.data), count)
+            return _split(_sum(group), names.index(op.dim.data), count, stated(op.order))
         case AllGatherOp():
-            return [_join(group, names.index(op.dim.data))] * count
+            return [_join(group, names.index(op.dim.data), stated(op.order))] * count
         case SliceOp():
-            return [_split(piece, names.index(op.dim.data), count)[rank] for rank, piece in enumerate(group)]
+            along, order = names.index(op.dim.data), stated(op.order)
+            return [_split(piece, along, count, order)[rank] for rank, piece in enumerate(group)]
         case AllToAllOp():
-            sent = [_split(piece, names.index(op.to.data), count) for piece in group]
-            return [_join([parts[rank] for parts in sent], names.index(op.dim.data)) for rank in range(count)]
+            sent = [_split(piece, names.index(op.to.data), count, stated(op.to_order)) for piece in group]
+            along, order = names.index(op.dim.data), stated(op.order)
+            return [_join([parts[rank] for parts in sent], along, order) for rank in range(count)]
     raise TypeError(f"{op.name} has no meaning here")
 
 
-def _split(piece: Piece, axis: int, parts: int) -> list[Piece]:
-    indices = np.array_split(piece.held[axis], parts)
-    data = np.array_split(piece.data, parts, axis=axis)
-    return [Piece(d, (*piece.held[:axis], i, *piece.held[axis + 1 :])) for d, i in zip(data, indices, strict=True)]
+def _parts(order: orders.Levels, count: int, size: int) -> Sequence[np.ndarray]:
+    """The positions that each of `count` parts takes of so many."""
+    return list(orders.indices(order, size)) if order else np.array_split(np.arange(size), count)
 
 
-def _join(pieces: Sequence[Piece], axis: int) -> Piece:
+def _split(piece: Piece, axis: int, parts: int, order: orders.Levels) -> list[Piece]:
+    return [_taken(piece, axis, at) for at in _parts(order, parts, len(piece.held[axis]))]
+
+
+def _taken(piece: Piece, axis: int, at: np.ndarray) -> Piece:
+    """Some rows of a piece along one dimension."""
+    return Piece(piece.data.take(at, axis), (*piece.held[:axis], piece.held[axis][at], *piece.held[axis + 1 :]))
+
+
+def _join(pieces: Sequence[Piece], axis: int, order: orders.Levels) -> Piece:
+    """The parts of all members, put where the order says."""
     first = pieces[0].held
     alike = [_aligned(piece, [*first[:axis], piece.held[axis], *first[axis + 1 :]]) for piece in pieces]
-    joined = np.concatenate([piece.held[axis] for piece in pieces])
-    return Piece(np.concatenate([p.data for p in alike], axis=axis), (*first[:axis], joined, *first[axis + 1 :]))
+    held = np.concatenate([piece.held[axis] for piece in pieces])
+    joined = Piece(np.concatenate([p.data for p in alike], axis=axis), (*first[:axis], held, *first[axis + 1 :]))
+    return _taken(joined, axis, np.argsort(np.concatenate(_parts(order, len(pieces), len(held))))) if order else joined
 
 
 def _sum(pieces: Sequence[Piece]) -> Piece:

@@ -1,9 +1,9 @@
 """Tensors with named dimensions and their layouts: pure data.
 
-A layout says, per dimension, which mesh axes cut it (outermost first), over which axes a sum is still owed, and which
-pool of GPUs holds the value:
+A layout says, per dimension, which mesh axes cut it (outermost first) in which order, over which axes a sum is still
+owed, and which pool of GPUs holds the value:
 
-    batch_size = B / dp, heads = 64 / tp, owes sum over cp, on stage0
+    batch_size = B / dp, seq_len = S / cp zigzag, heads = 64 / tp, owes sum over cp, on stage0
 """
 
 from __future__ import annotations
@@ -11,15 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .dims import Size, product, same
+from .orders import axes_of
 
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """A named dimension: its global size and the axes that cut it, outermost first."""
+    """A named dimension: its global size and what cuts it, outermost first: axes with their `orders`."""
 
     name: str
     size: Size
     cuts: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes that cut it, in whatever order."""
+        return axes_of(self.cuts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Tensor:
     @property
     def axes(self) -> tuple[str, ...]:
         """Every axis that cuts a dimension."""
-        return tuple(axis for dim in self.dims for axis in dim.cuts)
+        return tuple(axis for dim in self.dims for axis in dim.axes)
 
     def dim(self, name: str) -> Dim:
         return next(dim for dim in self.dims if dim.name == name)

@@ -1,10 +1,12 @@
-"""Local sizes: what one GPU holds of a tensor, from its layout, the mesh and what the symbols stand for."""
+"""What one GPU holds of a tensor: sizes and indices, from its layout, the mesh and what the symbols stand for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil
 
+from . import orders
 from .dims import Size, Sizes, as_number, number, product, substitute, symbol, text
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Mesh
@@ -15,7 +17,12 @@ FULL_NAMES = {"B": symbol("batch_size"), "S": symbol("seq_len")}
 
 def parts(mesh: Mesh, dim: Dim) -> int:
     """Into how many parts a dimension is cut."""
-    return mesh.size(dim.cuts)
+    return mesh.size(dim.axes)
+
+
+def levels(mesh: Mesh, cuts: Iterable[str]) -> orders.Levels:
+    """Nested cuts with the number of parts that each makes; empty where all are contiguous."""
+    return orders.levels((mesh.size((orders.axis_of(cut),)), orders.order_of(cut)) for cut in cuts)
 
 
 def plain(size: Size) -> int | str:

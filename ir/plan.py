@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from .orders import CONTIGUOUS
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -25,13 +27,19 @@ class Axis:
 class Rule:
     """At module paths matching any of `at`, `axis` cuts the dimensions in `cuts`; none of them lifts the axis there.
 
-    `where` is the file:line the rule came from. Later rules override earlier ones of the same axis.
+    `where` is the file:line the rule came from. `orders` holds the order of a dimension whose parts are not contiguous.
+    Later rules override earlier ones of the same axis.
     """
 
     at: tuple[str, ...]
     axis: str
     cuts: tuple[str, ...]
     where: str = ""
+    orders: tuple[tuple[str, str], ...] = ()
+
+    def order(self, name: str) -> str:
+        """In which order the axis cuts this dimension."""
+        return dict(self.orders).get(name, CONTIGUOUS)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """How the pure data of the IR stands in xDSL: the tensor type and the module's attributes, printed and parsed.
 
-!dag.tensor<[batch_size = B / dp, seq_len = S, heads = 64 / tp], bf16, owes sum over cp, on stage0>
+!dag.tensor<[batch_size = B / dp, seq_len = S / sp zigzag, heads = 64 / tp], bf16, owes sum over cp, on stage0>
 #dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
 #dag.mesh<[pp = 2, tp = 8], stages pp>
-#dag.plan<"ep", [ep = 16], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts]]>
+#dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [3, 0, 2, 1]]]>
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-from . import dims
+from . import dims, orders
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Mesh
 from .plan import Axis, Plan, Rule, Stages
@@ -69,8 +69,26 @@ def _parse_dim(parser: AttrParser) -> Dim:
     size = _parse_size(parser)
     cuts = []
     while parser.parse_optional_characters("/"):
-        cuts.append(_axis(parser))
+        cuts.append(orders.cut(_axis(parser), _parse_order(parser)))
     return Dim(name, size, tuple(cuts))
+
+
+def _parse_order(parser: AttrParser) -> str:
+    """Nothing (contiguous), a name with or without a block (`strided 2`), or a table."""
+    at = parser.pos
+    chunks = parser.parse_optional_comma_separated_list(
+        parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
+    )
+    if chunks is not None:
+        order = orders.table(chunks)
+    elif (name := parser.parse_optional_identifier()) is not None:
+        block = parser.parse_optional_integer(allow_boolean=False, allow_negative=False)
+        order = name if block is None else f"{name} {block}"
+    else:
+        return orders.CONTIGUOUS
+    if problem := orders.problem(order):
+        parser.raise_error(f"order {order} {problem}", at)
+    return order
 
 
 def _parse_size(parser: AttrParser) -> dims.Size:
@@ -233,7 +251,8 @@ def _parse_stages(parser: AttrParser) -> Stages:
 def _print_rule(printer: Printer, rule: Rule) -> None:
     printer.print_string("[")
     printer.print_list(rule.at, printer.print_string_literal)
-    printer.print_string(f"] : {rule.axis} cuts [{', '.join(rule.cuts)}]")
+    cuts = ", ".join(orders.cut(name, rule.order(name)) for name in rule.cuts)
+    printer.print_string(f"] : {rule.axis} cuts [{cuts}]")
     if rule.where:
         printer.print_string(" from ")
         printer.print_string_literal(rule.where)
@@ -244,5 +263,7 @@ def _parse_rule(parser: AttrParser) -> Rule:
     parser.parse_punctuation(":")
     axis = _axis(parser)
     parser.parse_keyword("cuts")
-    cuts = _list(parser, parser.parse_identifier)
-    return Rule(at, axis, cuts, parser.parse_str_literal() if parser.parse_optional_keyword("from") else "")
+    cuts = _list(parser, lambda: (parser.parse_identifier(), _parse_order(parser)))
+    where = parser.parse_str_literal() if parser.parse_optional_keyword("from") else ""
+    ordered = tuple((name, order) for name, order in cuts if order != orders.CONTIGUOUS)
+    return Rule(at, axis, tuple(name for name, _ in cuts), where, ordered)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Port, Row, Share
+from ..ir.orders import CONTIGUOUS
 
 
 def apart(deployment: Deployment) -> Deployment:
@@ -56,7 +57,8 @@ class _Experts:
         key = (id(share), which, count)
         if key not in self.made:
             of = np.where(whole.of < 0, -1, whole.of * count + which)
-            self.made[key] = Share(whole.parts * count, of)
+            order = (*whole.order, (count, CONTIGUOUS)) if whole.order else ()
+            self.made[key] = Share(whole.parts * count, of, order)
         return self.made[key]
 
 

@@ -18,8 +18,10 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
-from ..ir.layout import Tensor
-from ..ir.mesh import HOST
+from ..ir.layout import Dim, Tensor
+from ..ir.local import levels
+from ..ir.mesh import HOST, Mesh
+from ..ir.module import mesh_of
 from ..ir.op import tensor_of, where_of
 from ..ir.ops.move import (
     AllGatherOp,
@@ -33,6 +35,7 @@ from ..ir.ops.move import (
     SliceOp,
     TransferOp,
 )
+from ..ir.orders import axis_of, text
 from .moves import Step, steps
 
 KINDS: dict[str, type[Mover]] = {
@@ -51,12 +54,13 @@ class CommunicatePass(ModulePass):
     name = "communicate"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        mesh = mesh_of(op)
         for move in [inner for inner in op.walk() if isinstance(inner, MoveOp)]:
-            _lower(move)
+            _lower(move, mesh)
 
 
-def _lower(move: MoveOp) -> None:
-    made = list(_operators(move, move.operands[0]))
+def _lower(move: MoveOp, mesh: Mesh) -> None:
+    made = list(_operators(move, move.operands[0], mesh))
     value = made[-1].out if made else move.operands[0]
     Rewriter.insert_op(made, InsertPoint.before(move))
     move.out.replace_all_uses_with(value)
@@ -64,19 +68,18 @@ def _lower(move: MoveOp) -> None:
     move.erase()
 
 
-def _operators(move: MoveOp, value: SSAValue) -> Iterator[Mover]:
+def _operators(move: MoveOp, value: SSAValue, mesh: Mesh) -> Iterator[Mover]:
     have, need = tensor_of(value), tensor_of(move.out)
-    path, where = move.path.data, where_of(move)
     if have.pool != need.pool:
         paid = replace(have, owes=())
-        for made in _chain(have, paid, value, path, where):
+        for made in _chain(move, value, paid, mesh):
             yield made
             value = made.out
         kind, after = _across(paid, need)
-        crossing = kind.of(value, path=path, where=where, out=after)
+        crossing = kind.of(value, path=move.path.data, where=where_of(move), out=after)
         yield crossing
-        have, value = after, crossing.out
-    yield from _chain(have, need, value, path, where)
+        value = crossing.out
+    yield from _chain(move, value, need, mesh)
 
 
 def _across(have: Tensor, need: Tensor) -> tuple[type[Mover], Tensor]:
@@ -88,13 +91,27 @@ def _across(have: Tensor, need: Tensor) -> tuple[type[Mover], Tensor]:
     return TransferOp, replace(have, pool=need.pool)
 
 
-def _chain(have: Tensor, need: Tensor, value: SSAValue, path: str, where: str) -> Iterator[Mover]:
-    for step in steps(have, need):
-        made = KINDS[step.kind].of(value, path=path, where=where, out=step.after, **_properties(step))
+def _chain(move: MoveOp, value: SSAValue, need: Tensor, mesh: Mesh) -> Iterator[Mover]:
+    path, where = move.path.data, where_of(move)
+    for step in steps(tensor_of(value), need):
+        properties = _properties(step, tensor_of(value), mesh)
+        made = KINDS[step.kind].of(value, path=path, where=where, out=step.after, **properties)
         yield made
         value = made.out
 
 
-def _properties(step: Step) -> dict[str, object]:
-    dims = {"all_reduce": {}, "all_to_all": {"dim": step.dim, "to": step.to}}
-    return {"axes": step.axes, **dims.get(step.kind, {"dim": step.dim})}
+def _properties(step: Step, before: Tensor, mesh: Mesh) -> dict[str, object]:
+    """What the operator states: of what it joins the order before, of what it splits the order after."""
+    if step.kind == "all_reduce":
+        return {"axes": step.axes}
+    joins = step.kind in ("all_gather", "all_to_all")
+    order = _order(step, (before if joins else step.after).dim(step.dim), mesh)
+    made: dict[str, object] = {"axes": step.axes, "dim": step.dim, "order": order}
+    if step.kind == "all_to_all":
+        made |= {"to": step.to, "to_order": _order(step, step.after.dim(step.to), mesh)}
+    return made
+
+
+def _order(step: Step, dim: Dim, mesh: Mesh) -> str | None:
+    """The order in which the step's axes cut a dimension; None: runs."""
+    return text(levels(mesh, (cut for cut in dim.cuts if axis_of(cut) in step.axes))) or None

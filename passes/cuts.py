@@ -1,7 +1,8 @@
 """Which axes cut which dimensions of an operator: a function of where it stands and what its dimensions are called.
 
 Per axis, the rule that holds at the operator's path names dimensions; the axis cuts the one of them that the operator
-has, or one that a relation derives from it. Names that a relation ties to others of the same operator follow them.
+has, or one that a relation derives from it, in the order that the rule says. Names that a relation ties to others of
+the same operator follow them: as far as whole runs of the order divide them, routed tokens without any order.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic
+from ..ir import orders
 from ..ir.dims import Size, Sizes, as_number
 from ..ir.layout import Tensor
 from ..ir.mesh import Mesh
 from ..ir.op import Operator, where_of
-from ..ir.ops import RELATIONS
+from ..ir.ops import RELATIONS, UNORDERED
 from ..ir.plan import Plan, Rule, user_axis
 from .rules import Rules
 
 Joint = dict[str, tuple[str, ...]]
-"""Per joint name the axes that cut it, outermost first."""
+"""Per joint name what cuts it, outermost first."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Cuts:
         space, tied = op.joint(), op.derived()
         cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, where_of(op))
         for name, relation in tied.items():
-            carried = tuple(axis for source in relation.sources for axis in cuts.get(source, ()))
-            cuts[name] = self._prefix(carried, space[name])
+            carried = tuple(cut for source in relation.sources for cut in cuts.get(source, ()))
+            cuts[name] = self._prefix(orders.axes_of(carried) if relation.unordered else carried, space[name])
         self._check_whole(op, cuts, place)
         return cuts
 
@@ -60,13 +62,18 @@ class Cuts:
         return tuple(axis for axis in self.mesh.inner if axis in axes)
 
     def check_order(self, have: Tensor, need: Tensor, place: Place) -> None:
-        """Refuse to slice a merged dimension by an axis that cuts an inner factor: those rows do not lie together."""
+        """Refuse to slice a merged dimension by an axis whose rows do not lie together.
+
+        Those of an outer factor, cut contiguously, do.
+        """
         for dim in need.dims:
-            inner = RELATIONS[dim.name].sources[1:] if dim.name in RELATIONS else ()
-            for axis in dim.cuts:
+            sources = RELATIONS[dim.name].sources if dim.name in RELATIONS else ()
+            for axis in dim.axes:
                 rule = self.rules.rule(axis, place.path, place.layer)
-                if axis not in have.axes and rule and set(rule.cuts) & set(inner):
-                    self._scattered(axis, rule, dim.name, place)
+                apart = {n for n in (rule.cuts if rule else ()) if n in sources[1:]}
+                apart |= {n for n, _ in (rule.orders if rule else ()) if dim.name in UNORDERED and n in sources}
+                if axis not in have.axes and rule and apart:
+                    self._scattered(axis, rule, dim.name, ", ".join(sorted(apart)), place)
 
     def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:
         """Cut names that are free: by a rule that names them, or that names all a relation derives them from."""
@@ -77,9 +84,19 @@ class Cuts:
                 self._conflict(axis, rule, hit, place)
                 continue
             for name in space:
-                if self._hits(name, rule.cuts) and self._divides(axis, rule, name, space, cuts, place):
-                    cuts[name] = (*cuts[name], axis)
+                cut = self._cut(axis, rule, name)
+                if self._hits(name, rule.cuts) and self._divides(cut, rule, name, space, cuts, place):
+                    cuts[name] = (*cuts[name], cut)
         return {name: self._by_source(name, axes, place) for name, axes in cuts.items()}
+
+    def _cut(self, axis: str, rule: Rule, name: str) -> str:
+        """The axis in the order that the rule gives to a name, or to what the name follows."""
+        if name in UNORDERED:
+            return axis
+        order = rule.order(name if name in rule.cuts else self._source(name, rule.cuts) or name)
+        siblings = [other for other in self.mesh.inner if user_axis(other) == user_axis(axis)]
+        at = siblings.index(axis)
+        return orders.cut(axis, orders.refined(order, at == 0, self.mesh.size(tuple(siblings[at + 1 :]))))
 
     def _by_source(self, name: str, axes: tuple[str, ...], place: Place) -> tuple[str, ...]:
         """A merged dimension is cut by the axes of its outermost source first, as where it is made."""
@@ -102,26 +119,71 @@ class Cuts:
         relation = RELATIONS.get(name)
         return next((s for s in relation.sources if s in listed), None) if relation else None
 
-    def _prefix(self, axes: tuple[str, ...], size: Size) -> tuple[str, ...]:
-        """The longest run of axes, from the outermost, that divides a size."""
+    def _prefix(self, cuts: tuple[str, ...], size: Size) -> tuple[str, ...]:
+        """The longest run of cuts, from the outermost, whose runs of indices divide a size."""
         whole, kept = as_number(size), ()
-        for axis in axes:
-            if isinstance(whole, int) and whole % self.mesh.size((*kept, axis)):
+        for cut in cuts:
+            parts = self.mesh.size((orders.axis_of(cut),))
+            taken_apart = orders.runs(orders.order_of(cut), parts) is None
+            if taken_apart or (isinstance(whole, int) and whole % self._chunks((*kept, cut))):
                 break
-            kept = (*kept, axis)
+            kept = (*kept, cut)
         return kept
 
-    def _divides(self, axis: str, rule: Rule, name: str, space: dict[str, Size], cuts: Joint, place: Place) -> bool:
-        """Does the axis divide what is left of a dimension? A derived one may stop being cut; a listed one may not."""
+    def _chunks(self, cuts: tuple[str, ...]) -> int:
+        """What a size must be a multiple of, to be cut so."""
+        return orders.divisor(tuple((self.mesh.size((orders.axis_of(c),)), orders.order_of(c)) for c in cuts))
+
+    def _divides(self, cut: str, rule: Rule, name: str, space: dict[str, Size], cuts: Joint, place: Place) -> bool:
+        """Does the cut divide what is left of a dimension? A derived one may stop being cut; a listed one may not."""
+        axis = orders.axis_of(cut)
         self.used.add(axis)
-        parts = self.mesh.size((*cuts[name], axis))
+        nested = (*cuts[name], cut)
         if name in RELATIONS and name not in rule.cuts:
-            return self._prefix((*cuts[name], axis), space[name])[-1:] == (axis,)
+            return self._prefix(nested, space[name])[-1:] == (cut,)
+        parts = self.mesh.size(orders.axes_of(nested))
         size = as_number(self.sizes.shown(space[name]))
-        if isinstance(size, int) and size % parts:
+        if problem := self._disorder(axis, rule, name):
+            self._disordered(axis, rule, name, problem, place)
+        elif isinstance(size, int) and size % parts:
             self._indivisible(axis, rule, name, size, parts, place)
-            return False
-        return True
+        elif isinstance(size, int) and size % self._chunks(nested):
+            self._unchunked(axis, rule, name, (size, self._chunks(nested)), place)
+        else:
+            return True
+        return False
+
+    def _disorder(self, axis: str, rule: Rule, name: str) -> str:
+        """What is wrong with the order that a rule gives to a name, or nothing."""
+        order = rule.order(name)
+        if name in UNORDERED and order != orders.CONTIGUOUS:
+            return "its parts cannot have: routed rows lie in any order, and carry what they stand for"
+        return orders.problem(order, self.plan.size(user_axis(axis)))
+
+    def _disordered(self, axis: str, rule: Rule, name: str, problem: str, place: Place) -> None:
+        whole = user_axis(axis)
+        named = orders.CONTIGUOUS if name in UNORDERED else ", ".join(orders.ORDERS)
+        tables = "" if name in UNORDERED else f", or a table of {self.plan.size(whole)} chunks or a multiple"
+        self._refuse(
+            ("order", whole, name),
+            rule,
+            place,
+            f"{whole} cuts {name} in an order that {problem}",
+            expected=named + tables,
+            actual=rule.order(name),
+        )
+
+    def _unchunked(self, axis: str, rule: Rule, name: str, counts: tuple[int, int], place: Place) -> None:
+        whole, (size, chunks) = user_axis(axis), counts
+        self._refuse(
+            ("order", whole, name),
+            rule,
+            place,
+            f"{whole} in the order {rule.order(name)} cuts {name} = {size} into {chunks} equal chunks, which it is not",
+            expected=f"{name} a multiple of {chunks}",
+            actual=str(size),
+            hint=f"let {whole} cut {name} contiguously, or change --mesh {whole}",
+        )
 
     def _indivisible(self, axis: str, rule: Rule, name: str, size: int, parts: int, place: Place) -> None:
         whole = user_axis(axis)
@@ -148,8 +210,8 @@ class Cuts:
             hint=f"add a rule for {place.path} that cuts one of them, or lifts the axis with ~",
         )
 
-    def _scattered(self, axis: str, rule: Rule, name: str, place: Place) -> None:
-        whole, inner = user_axis(axis), ", ".join(n for n in rule.cuts if n in RELATIONS[name].sources[1:])
+    def _scattered(self, axis: str, rule: Rule, name: str, inner: str, place: Place) -> None:
+        whole = user_axis(axis)
         self._refuse(
             ("rule", whole, name),
             rule,
@@ -162,7 +224,7 @@ class Cuts:
 
     def _check_whole(self, op: Operator, cuts: Joint, place: Place) -> None:
         for name in op.whole():
-            for axis in cuts.get(name, ()):
+            for axis in orders.axes_of(cuts.get(name, ())):
                 whole = user_axis(axis)
                 self._refuse(
                     ("whole", whole, name, place.path),

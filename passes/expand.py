@@ -18,13 +18,14 @@ from xdsl.ir import SSAValue
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
 from ..ir.dims import Sizes
 from ..ir.layout import Tensor
-from ..ir.local import elements, nbytes, plain, shown
+from ..ir.local import elements, levels, nbytes, plain, shown
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.attention import CacheOp
 from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp
+from ..ir.orders import CONTIGUOUS, axes_of, indices
 from ..ir.plan import user_axis
 from .selection import is_selection
 from .titles import title_of
@@ -137,15 +138,15 @@ class _Builder:
         named = (op.tied or op.path).data
         return replace(self._port(op.path.data, tensor_of(value)), parameter=plain_path(named))
 
-    def _share(self, pool: str, axes: tuple[str, ...]) -> Share | None:
-        """What the GPUs of a pool hold of a dimension that these axes cut; made once and shared by all ports."""
-        if not axes:
+    def _share(self, pool: str, cuts: tuple[str, ...]) -> Share | None:
+        """What the GPUs of a pool hold of a dimension with these cuts; made once and shared by all ports."""
+        if not cuts:
             return None
-        if (pool, axes) not in self.shares:
-            of = np.full(self.mesh.gpus, -1, dtype=np.int64)
+        if (pool, cuts) not in self.shares:
+            axes, of = axes_of(cuts), np.full(self.mesh.gpus, -1, dtype=np.int64)
             of[self.mesh.ids(pool).reshape(-1)] = self.mesh.coordinate(pool, axes)
-            self.shares[pool, axes] = Share(self.mesh.size(axes), of)
-        return self.shares[pool, axes]
+            self.shares[pool, cuts] = Share(self.mesh.size(axes), of, levels(self.mesh, cuts))
+        return self.shares[pool, cuts]
 
     def _places(self, op: Operator) -> np.ndarray:
         pool = tensor_of(op.out).pool
@@ -171,9 +172,10 @@ class _Builder:
         if isinstance(op, Mover) or op.RULE.role is Role.ROUTING or not {"experts", "expert_tokens"} <= set(out.names):
             return ()
         dim = out.dim("experts")
-        each = shown(self.mesh, self.sizes, dim)[0]
-        assert isinstance(each, int)
-        return Experts(self.mesh.coordinate(out.pool, dim.cuts), each)
+        _, count = shown(self.mesh, self.sizes, dim)
+        assert isinstance(count, int)
+        order = levels(self.mesh, dim.cuts) or ((self.mesh.size(dim.axes), CONTIGUOUS),)
+        return Experts(self.mesh.coordinate(out.pool, dim.axes), indices(order, count))
 
 
 def _title(op: Operator, name: str) -> str:

@@ -9,6 +9,8 @@ repeatedly, the longest suffix of a dimension's axes that another dimension want
 there is none is the innermost unwanted axis gathered. Axis by axis instead, (dp, tp) tokens → (dp, tp) experts would
 become two gathers and two slices. Where the order of parts is free (routed tokens), any unwanted axis may leave:
 expert_tokens / ep / cp → experts / ep, expert_tokens / cp is one all-to-all over ep.
+
+A cut in another order is another cut: seq_len / cp zigzag → seq_len / cp is a gather and a slice.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ from dataclasses import dataclass, replace
 
 from ..ir.layout import Dim, Tensor
 from ..ir.ops import UNORDERED
+from ..ir.orders import axes_of, axis_of
 
 
 @dataclass(frozen=True)
 class Step:
-    """One move: its kind (an operator's name), the axes it runs over, the dimensions involved, the layout after it."""
+    """One move: its kind (an operator's name), the axes it runs over, the dimensions involved, the layout after it.
+
+    In which order the axes cut `dim` before and `to` after, the layouts say.
+    """
 
     kind: str
     axes: tuple[str, ...]
@@ -54,42 +60,42 @@ def _fuse(first: Step, second: Step) -> Step | None:
 
 
 def _wanted(have: Tensor, need: Tensor) -> dict[str, tuple[str, ...]]:
-    """Per dimension the axes it still wants, in order, where what it has is a prefix of what it needs."""
+    """Per dimension the cuts it still wants, from the outermost, where what it has is a prefix of what it needs."""
     return {
-        before.name: tuple(axis for axis in after.cuts if axis not in before.cuts)
+        before.name: tuple(cut for cut in after.cuts if cut not in before.cuts)
         for before, after in zip(have.dims, need.dims, strict=True)
         if not _unwanted(before, after)
     }
 
 
 def _unwanted(have: Dim, need: Dim) -> tuple[str, ...]:
-    """Axes that must leave a dimension: those behind the common prefix, or, where order is free, those not needed."""
+    """Cuts that must leave a dimension: those behind the common prefix, or, where order is free, those not needed."""
     if have.name in UNORDERED:
-        return tuple(axis for axis in have.cuts if axis not in need.cuts)
+        return tuple(cut for cut in have.cuts if cut not in need.cuts)
     common = next((i for i, (x, y) in enumerate(zip(have.cuts, need.cuts, strict=False)) if x != y), len(need.cuts))
     return have.cuts[common:]
 
 
-def _plus(have: Tensor, need: Tensor, name: str, axes: tuple[str, ...]) -> Tensor:
-    """A dimension cut by more axes: innermost, or, where order is free, in the order needed."""
-    cuts, wanted = (*have.dim(name).cuts, *axes), need.dim(name).cuts
+def _plus(have: Tensor, need: Tensor, name: str, more: tuple[str, ...]) -> Tensor:
+    """A dimension with more cuts: innermost, or, where order is free, in the order needed."""
+    cuts, wanted = (*have.dim(name).cuts, *more), need.dim(name).cuts
     if name in UNORDERED:
-        cuts = (*(axis for axis in wanted if axis in cuts), *(axis for axis in cuts if axis not in wanted))
+        cuts = (*(cut for cut in wanted if cut in cuts), *(cut for cut in cuts if cut not in wanted))
     return have.cut({name: cuts})
 
 
-def _minus(have: Tensor, name: str, axes: tuple[str, ...]) -> Tensor:
-    return have.cut({name: tuple(axis for axis in have.dim(name).cuts if axis not in axes)})
+def _minus(have: Tensor, name: str, leaving: tuple[str, ...]) -> Tensor:
+    return have.cut({name: tuple(cut for cut in have.dim(name).cuts if cut not in leaving)})
 
 
 def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
     """Pay what is owed and not owed later: scattered into the dimensions that want the axes next, the rest in one."""
     paying = set(have.owes) - set(need.owes)
     for name, wants in _wanted(have, need).items():
-        axes = _leading(wants, paying)
-        if axes:
+        cuts = _leading(wants, paying)
+        if axes := axes_of(cuts):
             paying -= set(axes)
-            have = replace(_plus(have, need, name, axes), owes=tuple(a for a in have.owes if a not in axes))
+            have = replace(_plus(have, need, name, cuts), owes=tuple(a for a in have.owes if a not in axes))
             yield Step("reduce_scatter", axes, name, name, have)
     if paying:
         axes = tuple(axis for axis in have.owes if axis in paying)
@@ -98,17 +104,17 @@ def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
 
 
 def _leading(wants: tuple[str, ...], available: set[str]) -> tuple[str, ...]:
-    count = next((i for i, axis in enumerate(wants) if axis not in available), len(wants))
+    count = next((i for i, cut in enumerate(wants) if axis_of(cut) not in available), len(wants))
     return wants[:count]
 
 
 def _slices(have: Tensor, need: Tensor) -> Iterator[Step]:
     """Cut dimensions by axes that nothing is cut by yet: every member already holds what it keeps."""
     for name, wants in _wanted(have, need).items():
-        axes = _leading(wants, set(wants) - set(have.axes))
-        if axes:
-            have = _plus(have, need, name, axes)
-            yield Step("slice", axes, name, name, have)
+        cuts = _leading(wants, set(axes_of(wants)) - set(have.axes))
+        if cuts:
+            have = _plus(have, need, name, cuts)
+            yield Step("slice", axes_of(cuts), name, name, have)
 
 
 def _shuffles(have: Tensor, need: Tensor) -> Iterator[Step]:
@@ -125,10 +131,11 @@ def _exchange(have: Tensor, need: Tensor) -> Step | None:
     for dim in have.dims:
         leaving = _unwanted(dim, need.dim(dim.name))
         for suffix in (leaving[start:] for start in range(len(leaving))):
-            to = next((n for n, wants in wanted.items() if n != dim.name and wants[: len(suffix)] == suffix), None)
-            if to and (best is None or len(suffix) > len(best.axes)):
-                after = _plus(_minus(have, dim.name, suffix), need, to, suffix)
-                best = Step("all_to_all", suffix, dim.name, to, after)
+            axes, count = axes_of(suffix), len(suffix)
+            to = next((n for n, cuts in wanted.items() if n != dim.name and axes_of(cuts[:count]) == axes), None)
+            if to and (best is None or count > len(best.axes)):
+                after = _plus(_minus(have, dim.name, suffix), need, to, wanted[to][:count])
+                best = Step("all_to_all", axes, dim.name, to, after)
     return best
 
 
@@ -136,5 +143,5 @@ def _gather(have: Tensor, need: Tensor) -> Step | None:
     """Gather the innermost unwanted axis of the first dimension that has one."""
     for dim in have.dims:
         if leaving := _unwanted(dim, need.dim(dim.name))[-1:]:
-            return Step("all_gather", leaving, dim.name, dim.name, _minus(have, dim.name, leaving))
+            return Step("all_gather", axes_of(leaving), dim.name, dim.name, _minus(have, dim.name, leaving))
     return None

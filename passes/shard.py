@@ -30,6 +30,7 @@ from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from ..ir.orders import axes_of
 from ..ir.plan import Plan
 from .cuts import Cuts, Place
 
@@ -90,7 +91,7 @@ def _routed(module: ModuleOp, mesh: Mesh) -> Sizes:
 
 def _token_axes(op: Operator) -> tuple[str, ...]:
     x = tensor_of(op.operands[0])
-    return tuple(axis for name in TOKENS for axis in x.dim(name).cuts)
+    return tuple(axis for name in TOKENS for axis in x.dim(name).axes)
 
 
 @dataclass
@@ -137,8 +138,8 @@ class _Sharder:
         cuts = self.cuts.of(op, place)
         pool = tensor_of(op.out).pool
         needs = [_share(tensor_of(v), op.operand_names(i), cuts, pool) for i, v in enumerate(op.operands)]
-        debts = self._debts(op, {axis for axes in cuts.values() for axis in axes})
-        owed = {axis for name in op.sums() for axis in cuts.get(name, ())}
+        debts = self._debts(op, {axis for each in cuts.values() for axis in axes_of(each)})
+        owed = {axis for name in op.sums() for axis in axes_of(cuts.get(name, ()))}
         out = _share(tensor_of(op.out), {}, cuts, pool)
         out = replace(out, owes=self.cuts.ordered(owed.union(*debts.values())))
         needs = [replace(need, owes=debts.get(i, ())) for i, need in enumerate(needs)]

@@ -11,7 +11,7 @@ from small_models import LISTED, MODELS, PLANS
 from xdsl.dialects.builtin import ModuleOp
 
 from dagc.frontends.build import build
-from dagc.ir.deployment import Deployment, Link, Port, Row, Share
+from dagc.ir.deployment import Deployment, Link, Port, Row
 from dagc.ir.dims import Sizes
 from dagc.ir.module import annotate, sizes_of
 from dagc.ir.plan import Plan
@@ -65,7 +65,7 @@ def shared(port: Port, name: str, change: Callable[[np.ndarray], np.ndarray]) ->
     at = port.names.index(name)
     share = port.shares[at]
     assert share is not None
-    shares = (*port.shares[:at], Share(share.parts, change(share.of.copy())), *port.shares[at + 1 :])
+    shares = (*port.shares[:at], replace(share, of=change(share.of.copy())), *port.shares[at + 1 :])
     return replace(port, shares=shares)
 
 

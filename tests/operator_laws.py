@@ -1,7 +1,7 @@
 """The laws that every operator keeps, taken from its own declarations. Each gives what it finds wrong, in words.
 
-split    cut any names that are not `whole` into uneven parts, compute the pieces, put them where their indices say and
-         add where the cut name is contracted: that is the whole
+split    cut any names that are not `whole` into uneven parts, and into every second index, compute the pieces, put them
+         where their indices say and add where the cut name is contracted: that is the whole
 linear   over every operand set declared linear, op(3a − b) = 3 op(a) − op(b)
 stack    the pieces of several devices at once make what each makes alone
 index    indices and extents of names that are not `indexed` may be any
@@ -17,6 +17,7 @@ from operator_examples import KINDS, Kind, numbers, totals
 
 from dagc.ir.evaluate import follow
 from dagc.ir.op import Indices, Operator, tensor_of
+from dagc.ir.ops.moe import SOURCES
 from dagc.ir.residues import Residues
 
 # Pieces of the joint space: per name the indices a device holds. A piece has no device axis, several stacked have.
@@ -74,10 +75,15 @@ WRONG = (ValueError, IndexError, KeyError, TypeError, ArithmeticError)
 
 
 def divisions(op: Operator, names: tuple[str, ...]) -> Iterator[list[Held]]:
-    """Ways to cut these names all at once: into two uneven parts each, then into three."""
+    """Ways to cut these names all at once: into two uneven parts each, into three, and into odd and even indices.
+
+    Tokens that do not lie together are no run of those that routing counts are kept for.
+    """
     total = totals(op)
-    for ways in (lambda n: [n * 2 // 5], lambda n: [1, n - 1]):
-        parts = [np.split(np.arange(total[name]), ways(total[name])) for name in names]
+    ways = [lambda own: np.split(own, [len(own) * 2 // 5]), lambda own: np.split(own, [1, len(own) - 1])]
+    ways += [lambda own: [own[1::2], own[::2]]] if SOURCES.name not in op.derived() else []
+    for way in ways:
+        parts = [way(np.arange(total[name])) for name in names]
         yield [
             dict(zip(names, combination, strict=True))
             for combination in product(*([p for p in ps if p.size] for ps in parts))

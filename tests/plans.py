@@ -27,8 +27,9 @@ MIXED = Model(
 )
 
 
-def rule(at: str, axis: str, *cuts: str) -> Rule:
-    return Rule(tuple(at.split()), axis, cuts)
+def rule(at: str, axis: str, *cuts: str, **orders: str) -> Rule:
+    """An axis cuts these dimensions, those named last in an order."""
+    return Rule(tuple(at.split()), axis, (*cuts, *orders), orders=tuple(orders.items()))
 
 
 TP = (rule("*", "tp", "heads", "ffn", "vocab"),)
@@ -55,7 +56,11 @@ PLANS = {
     "tp_sp": plan("tp_sp", SP, tp=8),
     "ulysses": plan("ulysses", (rule("*", "sp", "seq_len"), rule("*.core", "sp", "heads")), sp=8),
     "cp": plan("cp", (rule("*", "cp", "seq_len"),), cp=8),
+    "cp_zigzag": plan("cp_zigzag", (rule("*", "cp", seq_len="zigzag"),), cp=8),
     "ep": plan("ep", EP, ep=8),
+    "ep_table": plan(
+        "ep_table", (rule("*", "ep", "batch_size"), rule("*.experts", "ep", experts="[7, 0, 6, 1, 5, 2, 4, 3]")), ep=4
+    ),
     "ep_replicated": plan("ep_replicated", (rule("*.dispatch *.experts *.combine", "ep", "experts"),), ep=8),
     "ep_tp": plan("ep_tp", EP + TP, ep=4, tp=2),
     "dp_tp": plan("dp_tp", DP + TP, dp=2, tp=4),

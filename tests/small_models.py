@@ -23,8 +23,9 @@ MODELS = {
 }  # fmt: skip
 
 
-def rule(at: str, axis: str, *cuts: str) -> Rule:
-    return Rule(tuple(at.split()), axis, cuts)
+def rule(at: str, axis: str, *cuts: str, **orders: str) -> Rule:
+    """An axis cuts these dimensions, those named last in an order."""
+    return Rule(tuple(at.split()), axis, (*cuts, *orders), orders=tuple(orders.items()))
 
 
 TP = (rule("*", "tp", "heads", "ffn", "vocab"),)
@@ -44,6 +45,8 @@ TWO_LEVEL = (
     rule("*.q_norm *.k_norm *.scores *.scale *.mask *.softmax *.q_rope *.k_rope", "ds"),
 )
 ALL_TO_EXPERTS = (*DP, *ULYSSES, rule("*.experts", "dp", "experts"), rule("*.experts", "sp", "experts"))
+ZIGZAG = (rule("*", "cp", seq_len="zigzag"),)
+TABLE = "[3, 0, 2, 1]"
 WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
 
 
@@ -83,6 +86,24 @@ PLANS = {
     "pp×ep×tp-sp": plan(EP + SP, "uneven", pp=2, ep=2, tp=2),
     "some layers otherwise": plan((*TP, rule("layers[0-1].attention", "tp", "seq_len")), tp=2),
     "one layer whole": plan((*TP, rule("layers[1]", "tp")), tp=2),
+    "cp zigzag": plan(ZIGZAG, cp=4),
+    "cp strided": plan((rule("*", "cp", seq_len="strided"),), cp=4),
+    "cp by table": plan((rule("*", "cp", seq_len="[2, 5, 0, 7, 1, 3, 6, 4]"),), cp=4),
+    "dp×cp zigzag": plan(DP + ZIGZAG, dp=2, cp=2),
+    "zigzag in strided": plan((rule("*", "dp", seq_len="strided"), *ZIGZAG), dp=2, cp=2),
+    "dp strided, cp zigzag, tp": plan((rule("*", "dp", batch_size="strided"), *ZIGZAG, *TP), dp=2, cp=2, tp=2),
+    "ulysses zigzag": plan((rule("*", "sp", seq_len="zigzag"), rule("*.core", "sp", "heads")), sp=4),
+    "ulysses zigzag, heads by table": plan(
+        (rule("*", "sp", seq_len="zigzag"), rule("*.core", "sp", heads="[1, 0]")), sp=2),
+    "tp-sp strided": plan((rule("*", "tp", seq_len="strided"), *SP[1:]), tp=4),
+    "tp, parts in other orders": plan((rule("*", "tp", heads="[1, 0]", ffn="strided", vocab="zigzag"),), tp=2),
+    "tp4, heads strided": plan((rule("*", "tp", "ffn", "vocab", heads="strided"),), tp=4),
+    "ep by table": plan((rule("*", "ep", "batch_size"), rule("*.experts", "ep", experts=TABLE)), ep=4),
+    "ep by table, two each": plan((rule("*", "ep", "batch_size"), rule("*.experts", "ep", experts=TABLE)), ep=2),
+    "ep strided tokens": plan((rule("*", "ep", batch_size="strided"), EP[1]), ep=4),
+    "cp zigzag, experts strided over cp": plan((*ZIGZAG, rule("*.experts", "cp", experts="strided")), cp=4),
+    "one layer in another order": plan((*ZIGZAG, rule("layers[1]", "cp", "seq_len")), cp=4),
+    "pp×cp zigzag": plan(ZIGZAG, "uneven", pp=2, cp=2),
     "tokens cut otherwise in one layer": plan((*EP, *CP, rule("layers[1]", "cp")), ep=2, cp=2),
 }  # fmt: skip
 

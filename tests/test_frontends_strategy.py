@@ -175,5 +175,5 @@ def test_a_stage_list_of_a_file_must_fit_its_axis(tmp_path: Path) -> None:
 
 def test_every_strategy_says_what_it_is() -> None:
     names = [name for name, about in strategies() if about]
-    known = {"cp", "dp", "ep", "ep-replicated", "ep-tp", "pp", "tp", "tp-sp", "two-level", "ulysses"}
+    known = {"cp", "cp-zigzag", "dp", "ep", "ep-replicated", "ep-tp", "pp", "tp", "tp-sp", "two-level", "ulysses"}
     assert known <= set(names)

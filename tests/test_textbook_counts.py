@@ -15,6 +15,7 @@ CASES = [
     ("llama-3.1-70b", "tp-sp=8", {AG: 2, RS: 2}),
     ("llama-3.1-70b", "ulysses=8", {A2A: 4}),
     ("llama-3.1-70b", "cp=8", {AG: 2}),
+    ("llama-3.1-70b", "cp-zigzag=8", {AG: 2}),
     ("llama-3.1-70b", "dp=8", {}),
     ("llama-3.1-70b", "dp2×tp4", {AR: 2}),
     ("llama-3.1-70b", "tp4xpp2", {AR: 2}),

@@ -46,8 +46,9 @@ _PART = re.compile(
     r"\b(?:shard|part|slice|chunk|split|partition|piece|tp|rank|block)\s*#?(\d+)\s*(?:/|of)\s*(\d+)", re.I
 )
 _EXPERTS = re.compile(
+    r"\bexperts?[\s_#:]*(?P<list>\d+(?:-\d+)?(?:,\s+\d+(?:-\d+)?)+)[ ]*$|"
     r"\bexperts?[\s_#:]*(\d+)(?:\s*(?:-|–|to|\.\.\.?|…)\s*(\d+))?(?:\s*(?:…|\.\.\.?|-|–|to)\s*experts?[\s_#:]*(?:\d+\s*(?:-|–)\s*)?(\d+))?",
-    re.I,
+    re.I | re.MULTILINE,
 )
 
 
@@ -191,5 +192,14 @@ def repeat_of(text: str) -> str:
 
 
 def _range(match: re.Match[str]) -> frozenset[int]:
-    first, last = int(match.group(1)[:9]), int((match.group(3) or match.group(2) or match.group(1))[:9])
-    return frozenset(range(first, min(last, first + 65536) + 1)) or frozenset({first})
+    """`experts 4-7`, `expert 0 … expert 7`, `experts 6-7, 0-1`."""
+    if match["list"]:
+        runs = (run.strip().partition("-") for run in match["list"].split(","))
+        return frozenset[int]().union(*(_run(first, last or first) for first, _, last in runs))
+    first, middle, last = match.groups()[1:]
+    return _run(first, last or middle or first)
+
+
+def _run(first: str, last: str) -> frozenset[int]:
+    start, end = int(first[:9]), int(last[:9])
+    return frozenset(range(start, min(end, start + 65536) + 1)) or frozenset({start})

@@ -3,6 +3,10 @@
 `dag.move` only says that a layout is needed; `communicate` replaces it by the steps that make it. Volumes are what one
 member sends with a bandwidth-optimal algorithm (ring all-gather and reduce-scatter (p-1)/p of the whole, ring
 all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv the payload).
+
+What joins or splits a dimension states in which `order` its parts hold it, one level per axis (`2 contiguous / 4
+zigzag`; nothing: runs, member after member): parts are split from where the order says, and joined to there. An
+all-to-all may join `dim` in one order and split `to` in another, its `to_order`.
 """
 
 from __future__ import annotations
@@ -12,11 +16,16 @@ from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
-from xdsl.irdl import irdl_op_definition, prop_def
+from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
+from xdsl.utils.exceptions import VerifyException
 
 from ..dims import Size
 from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
+from ..orders import Levels, parse
+
+ORDERS = frozenset({"order", "to_order"})
+"""Properties that hold an order."""
 
 
 class Mover(Computation):
@@ -29,6 +38,21 @@ class Mover(Computation):
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         return inputs[0]
+
+    def verify_(self) -> None:
+        super().verify_()
+        for name in ORDERS & self.properties.keys():
+            said = self.properties[name]
+            assert isinstance(said, StringAttr)
+            try:
+                parse(said.data)
+            except ValueError as error:
+                raise VerifyException(f"{self.path.data}: {name}: {error}") from error
+
+
+def stated(order: StringAttr | None) -> Levels:
+    """The order that a move states; nothing: runs."""
+    return parse(order.data) if order else ()
 
 
 @irdl_op_definition
@@ -74,6 +98,7 @@ class ReduceScatterOp(Collective):
 
     name = "dag.reduce_scatter"
     dim = prop_def(StringAttr)
+    order = opt_prop_def(StringAttr)
 
 
 @irdl_op_definition
@@ -82,6 +107,7 @@ class AllGatherOp(Collective):
 
     name = "dag.all_gather"
     dim = prop_def(StringAttr)
+    order = opt_prop_def(StringAttr)
     COUNTS: ClassVar[str] = "after"
 
 
@@ -92,6 +118,8 @@ class AllToAllOp(Collective):
     name = "dag.all_to_all"
     dim = prop_def(StringAttr)
     to = prop_def(StringAttr)
+    order = opt_prop_def(StringAttr)
+    to_order = opt_prop_def(StringAttr)
 
 
 @irdl_op_definition
@@ -101,6 +129,7 @@ class SliceOp(Mover):
     name = "dag.slice"
     axes = prop_def(ArrayAttr[StringAttr])
     dim = prop_def(StringAttr)
+    order = opt_prop_def(StringAttr)
     RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, linear=((0,),))
 
     @property

@@ -2,7 +2,8 @@
 
 * the sizes of the distinct parts add up to the global size, for ALL sizes: a cut size is written n = parts · m with
   a fresh m, the axes being symbols too, and `distinct parts · m == n` must hold as an identity of polynomials
-* that n is such a product is a precondition (`tp | heads`), listed once, and held against the bound numbers
+* that n is such a product is a precondition (`tp | heads`; `2·cp | seq_len` where cp cuts it zigzag), listed once, and
+  held against the bound numbers
 * result names and sizes follow from the operands by each operator's own rule (well-formed modules only)
 * routing conserves rows (`conservation`)
 
@@ -22,6 +23,7 @@ from ...ir.layout import Dim
 from ...ir.mesh import Mesh
 from ...ir.module import mesh_of, operators, sizes_of
 from ...ir.op import Operator, tensor_of
+from ...ir.orders import axis_of, divisor, order_of, table_of
 from . import conservation
 from .division import Answer, Division, divide
 from .findings import axes_text, finding
@@ -81,9 +83,27 @@ def _rules(module: ModuleOp, standing: set[Dim]) -> Iterator[str]:
 def _judge(dim: Dim, mesh: Mesh, sizes: Sizes) -> tuple[bool, Division]:
     """Whether the parts add up, and whether they exist."""
     known = dict(mesh.axes)
-    if missing := [axis for axis in dim.cuts if axis not in known]:
+    if missing := [axis for axis in dim.axes if axis not in known]:
         return True, Division(Answer.UNKNOWN, f"missing: the size of axis {missing[0]}")
-    return adds_up(dim), divide(mesh.size(dim.cuts), dim.size, sizes)
+    return adds_up(dim), divide(_runs(dim, mesh), dim.size, sizes)
+
+
+def _runs(dim: Dim, mesh: Mesh) -> int:
+    """Into how many equal runs of indices the cuts divide a dimension: parts, or more where their order needs it."""
+    return divisor(tuple((mesh.size((axis_of(cut),)), order_of(cut)) for cut in dim.cuts))
+
+
+def _runs_text(cuts: tuple[str, ...]) -> str:
+    """
+    >>> _runs_text(("dp", "cp zigzag")), _runs_text(("ep [3, 0, 2, 1]", "tp"))
+    ('dp·2·cp', 'lcm(4, ep·tp)')
+    """
+    if not cuts:
+        return ""
+    (axis, order), inner = (axis_of(cuts[0]), order_of(cuts[0])), _runs_text(cuts[1:])
+    if table := table_of(order):
+        return f"lcm({len(table)}, {axis}·{inner})" if inner else str(len(table))
+    return "·".join(filter(None, ("2" if order == "zigzag" else "", axis, inner)))
 
 
 def adds_up(dim: Dim) -> bool:
@@ -93,8 +113,8 @@ def adds_up(dim: Dim) -> bool:
     (True, False)
     """
     local = symbol(f"{dim.name}'")
-    whole = product([_axis(axis) for axis in dim.cuts]) * local
-    distinct = product([_axis(axis) for axis in dict.fromkeys(dim.cuts)])
+    whole = product([_axis(axis) for axis in dim.axes]) * local
+    distinct = product([_axis(axis) for axis in dict.fromkeys(dim.axes)])
     return same(distinct * local, whole)
 
 
@@ -120,22 +140,22 @@ class _Judged:
         return self.division.answer in (Answer.HOLDS, Answer.ASSUMED)
 
     def fact(self) -> str:
-        parts, name = axes_text(self.dim.cuts), self.dim.name
-        return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({parts}); {self.division.because}"
+        parts, cuts, name = axes_text(self.dim.axes), axes_text(self.dim.cuts), self.dim.name
+        return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({cuts}); {self.division.because}"
 
     def precondition(self) -> Precondition:
         holds = True if self.division.answer is Answer.HOLDS else None
-        says = f"{axes_text(self.dim.cuts)} | {self.dim.name}"
+        says = f"{_runs_text(self.dim.cuts)} | {self.dim.name}"
         return Precondition(says, finding("unproven", self.op, says).where, holds, self.division.because)
 
     def diagnostics(self, mesh: Mesh) -> Iterator[Diagnostic]:
         axes, name = axes_text(self.dim.cuts), self.dim.name
         if not self.adds_up:
-            twice = next(axis for axis in self.dim.cuts if self.dim.cuts.count(axis) > 1)
+            twice = next(axis for axis in self.dim.axes if self.dim.axes.count(axis) > 1)
             problem = f"the parts of {name} do not add up: axis {twice} cuts it twice"
             yield finding("unproven", self.op, problem, actual=f"{name} / {axes}: {_gap(mesh.size((twice,)))}")
         elif self.division.value is not None and self.division.answer is Answer.REFUTED:
-            yield _indivisible(self.op, self.dim, mesh.size(self.dim.cuts), self.division)
+            yield _indivisible(self.op, self.dim, _runs(self.dim, mesh), self.division)
         elif not self.stands:
             problem = f"the parts of {name} = {text(self.dim.size)} over {axes} are not proven to add up"
             yield finding("unproven", self.op, problem, actual=self.division.because)

@@ -1,14 +1,16 @@
 """Names whose cuts are no choice: what a relation derives from other names is cut as those are.
 
 heads = 64 / tp.0 / tp.1     kv_heads = 8 / tp.0                     as far as the axes divide it; the rest holds copies
+heads = 64 / tp zigzag       kv_heads = 8 / tp zigzag                as far as whole runs of the order divide it
 batch_size / dp, seq_len / cp                  expert_tokens / dp / cp
 expert_tokens / ep           sources / ep      both follow the tokens, which this operator does not have
+
+Routed tokens lie in any order, so that they follow axes, not orders.
 """
 
 from __future__ import annotations
 
-from math import prod
-
+from ...ir import orders
 from ...ir.dims import Size, as_number
 from ...ir.mesh import Mesh
 from ...ir.op import Operator
@@ -18,12 +20,11 @@ Cuts = dict[str, tuple[str, ...]]
 
 
 def followers(op: Operator, cuts: Cuts, mesh: Mesh) -> Cuts:
-    """Per name of the operator that follows others, the axes that must cut it."""
-    space = op.joint()
-    expected = {
-        name: _prefix(tuple(axis for source in relation.sources for axis in cuts[source]), space[name], mesh)
-        for name, relation in op.derived().items()
-    }
+    """Per name of the operator that follows others, what must cut it."""
+    space, expected = op.joint(), {}
+    for name, relation in op.derived().items():
+        carried = tuple(cut for source in relation.sources for cut in cuts[source])
+        expected[name] = _prefix(orders.axes_of(carried) if relation.unordered else carried, space[name], mesh)
     for name in op.RULE.aligned & cuts.keys() - expected.keys():
         if peer := _peer(name, cuts):
             expected[name] = cuts[peer]
@@ -38,10 +39,12 @@ def _peer(name: str, cuts: Cuts) -> str | None:
     return next((n for n in cuts if n != name and n in RELATIONS and RELATIONS[n].sources == relation.sources), None)
 
 
-def _prefix(axes: tuple[str, ...], size: Size, mesh: Mesh) -> tuple[str, ...]:
-    """The longest run of axes, from the outermost, whose parts divide a size (all, where the size is a symbol)."""
+def _prefix(cuts: tuple[str, ...], size: Size, mesh: Mesh) -> tuple[str, ...]:
+    """The most cuts, from the outermost, whose runs of indices divide a size (all, where the size is a symbol)."""
     whole, parts = as_number(size), dict(mesh.axes)
+    nested = [(parts.get(orders.axis_of(cut), 1), orders.order_of(cut)) for cut in cuts]
+    in_runs = next((n for n, (count, order) in enumerate(nested) if orders.runs(order, count) is None), len(cuts))
     if not isinstance(whole, int):
-        return axes
-    fitting = (n for n in range(len(axes), 0, -1) if whole % prod(parts.get(axis, 1) for axis in axes[:n]) == 0)
-    return axes[: next(fitting, 0)]
+        return cuts[:in_runs]
+    fitting = (n for n in range(in_runs, 0, -1) if whole % orders.divisor(tuple(nested[:n])) == 0)
+    return cuts[: next(fitting, 0)]

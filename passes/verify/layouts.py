@@ -1,9 +1,10 @@
 """Every operator checks the layouts of its operands and result, from the types and its declaration alone. Guarantees:
 
 * an axis is one of the mesh's inside a pool and appears once in a type; every value is on a pool of the mesh
-* operands and result agree, name by name of the joint space, on which axes cut it
+* operands and result agree, name by name of the joint space, on which axes cut it, and in which order
 * a name that must be whole is uncut; an axis cuts at most one name that is free
-* a name that follows others by a relation (kv_heads: heads) is cut as they are, as far as that divides it
+* a name that follows others by a relation (kv_heads: heads) is cut as they are, as far as that divides it; what lies
+  in any order (routed tokens) has none
 * debts are owed, passed on and paid as operators allow (`debts`); moves make what they say (`movers`)
 * computation is on one pool of GPUs; the total input and output are whole, paid and on the host
 * what a repeat carries owes nothing
@@ -21,8 +22,10 @@ from ...ir.layout import Tensor
 from ...ir.mesh import HOST, Mesh
 from ...ir.module import mesh_of, operators
 from ...ir.op import Operator, tensor_of
+from ...ir.ops import UNORDERED
 from ...ir.ops.move import Mover
 from ...ir.ops.program import InputOp, OutputOp, RepeatOp
+from ...ir.orders import axes_of
 from ...ir.types import TensorType
 from . import debts, movers
 from .findings import axes_text, finding
@@ -42,7 +45,7 @@ def check(module: ModuleOp) -> list[Diagnostic]:
 def _operator(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
     yield from _value(op, mesh)
     if isinstance(op, Mover):
-        yield from movers.check(op)
+        yield from movers.check(op, mesh)
     elif isinstance(op, InputOp | OutputOp):
         yield from _host(op)
     else:
@@ -58,6 +61,10 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
         yield finding("layout", op, problem, expected=", ".join(mesh.inner), actual=unknown[0])
     if twice := [axis for axis in dict.fromkeys(used) if used.count(axis) > 1]:
         yield finding("layout", op, f"axis {twice[0]} appears twice in a type", actual=str(TensorType(tensor)))
+    for dim in tensor.dims:
+        if dim.name in UNORDERED and dim.cuts != dim.axes:
+            problem = f"rows of {dim.name} lie in any order, so that their parts have none"
+            yield finding("layout", op, problem, expected=axes_text(dim.axes), actual=axes_text(dim.cuts))
     if tensor.pool not in (*mesh.pools, HOST):
         yield finding("layout", op, f"there is no pool {tensor.pool}", expected=", ".join(mesh.pools))
 
@@ -78,12 +85,12 @@ def _computation(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
         yield finding("layout", op, "computes on the host", expected="a pool of GPUs")
     joint = _Joint.of(op)
     yield from (finding("layout", op, problem) for problem in [*joint.problems, *_joint_laws(op, joint.cuts, mesh)])
-    yield from debts.check(op, joint.cuts)
+    yield from debts.check(op, {name: axes_of(cuts) for name, cuts in joint.cuts.items()})
 
 
 @dataclass
 class _Joint:
-    """Per joint name the axes that cut it, as the first of operands and result says; `problems` where others differ."""
+    """Per joint name what cuts it, as the first of operands and result says; `problems` where others differ."""
 
     cuts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -112,9 +119,9 @@ def _joint_laws(op: Operator, cuts: dict[str, tuple[str, ...]], mesh: Mesh) -> I
     for name, expected in following.items():
         if cuts[name] != expected:
             yield f"{name} is cut by {axes_text(cuts[name])}, what it follows asks for {axes_text(expected)}"
-    free = [name for name in cuts if name not in following]
-    for axis in dict.fromkeys(axis for name in free for axis in cuts[name]):
-        if len(names := [name for name in free if axis in cuts[name]]) > 1:
+    free = {name: axes_of(cuts[name]) for name in cuts if name not in following}
+    for axis in dict.fromkeys(axis for axes in free.values() for axis in axes):
+        if len(names := [name for name, axes in free.items() if axis in axes]) > 1:
             yield f"axis {axis} cuts {' and '.join(names)}: each GPU would see only part of the pairs"
 
 

@@ -5,6 +5,7 @@
 * all_gather                   the axes cut `dim` innermost before, and nothing after
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
                                (from and to anywhere in a dimension whose parts have no order: routed tokens)
+* all of these                 the order stated is that in which the axes cut what is joined before, what is split after
 * transfer                     same layout, another pool of GPUs
 * scatter, gather              between a whole, paid value on the host and a paid one on GPUs
 * dag.move                     no debt begins in a move
@@ -16,12 +17,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
+from xdsl.dialects.builtin import StringAttr
+
 from ...diagnostics import Diagnostic
 from ...ir.layout import Tensor
-from ...ir.mesh import HOST
+from ...ir.mesh import HOST, Mesh
 from ...ir.op import tensor_of
 from ...ir.ops import UNORDERED
 from ...ir.ops.move import (
+    ORDERS,
     AllGatherOp,
     AllReduceOp,
     AllToAllOp,
@@ -33,7 +37,9 @@ from ...ir.ops.move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    stated,
 )
+from ...ir.orders import CONTIGUOUS, Levels, axes_of, cut, text
 from ...ir.types import TensorType
 from .findings import axes_text, finding
 
@@ -48,11 +54,12 @@ class _Illegal(Exception):
         self.code = code
 
 
-def check(op: Mover) -> list[Diagnostic]:
+def check(op: Mover, mesh: Mesh) -> list[Diagnostic]:
     """What is wrong with one move."""
     before, after = tensor_of(op.operands[0]), tensor_of(op.out)
     try:
         expected = _AFTER[type(op)](op, before, after)
+        _sized(op, mesh)
     except _Illegal as illegal:
         return [finding(illegal.code, op, f"{_kind(op)}: {illegal}")]
     if _unordered(expected) == _unordered(after):
@@ -85,19 +92,38 @@ def _paid(axes: Axes, before: Tensor) -> Tensor:
     return replace(before, owes=tuple(axis for axis in before.owes if axis not in axes))
 
 
-def _scattered(axes: Axes, dim: str, before: Tensor) -> Tensor:
+def _sized(op: Mover, mesh: Mesh) -> None:
+    """Do the orders that a move states divide among as many members as its axes have?"""
+    sizes = dict(mesh.axes)
+    for said in ORDERS & op.properties.keys():
+        levels = stated(cast("StringAttr", op.properties[said]))
+        if [count for count, _ in levels] != [sizes.get(axis, 1) for axis in _over(op)]:
+            raise _Illegal(f"its {said} {text(levels)} is not over {axes_text(_over(op))}")
+
+
+def _ordered(axes: Axes, order: Levels) -> Axes:
+    """The cuts that these axes make in an order."""
+    named = [said for _, said in order] or [CONTIGUOUS] * len(axes)
+    if len(named) != len(axes):
+        raise _Illegal(f"its order {text(order)} is not over {axes_text(axes)}")
+    return tuple(cut(axis, said) for axis, said in zip(axes, named, strict=True))
+
+
+def _scattered(axes: Axes, dim: str, order: StringAttr | None, before: Tensor) -> Tensor:
     """The value cut by axes that nothing is cut by yet."""
     if taken := [axis for axis in axes if axis in before.axes or axis in before.owes]:
         raise _Illegal(f"cuts {dim} by {taken[0]}, which is in use")
-    return before.cut({dim: (*_cuts(before, dim), *axes)})
+    return before.cut({dim: (*_cuts(before, dim), *_ordered(axes, stated(order)))})
 
 
-def _gathered(axes: Axes, dim: str, before: Tensor) -> Tensor:
+def _gathered(axes: Axes, dim: str, order: StringAttr | None, before: Tensor) -> Tensor:
     cuts = _cuts(before, dim)
     if dim in UNORDERED and set(axes) <= set(cuts):
         return before.cut({dim: tuple(axis for axis in cuts if axis not in axes)})
-    if cuts[len(cuts) - len(axes) :] != axes:
+    if axes_of(cuts[len(cuts) - len(axes) :]) != axes:
         raise _Illegal(f"joins {dim} over {axes_text(axes)}, but it is cut by {axes_text(cuts)}")
+    if (joined := cuts[len(cuts) - len(axes) :]) != (said := _ordered(axes, stated(order))):
+        raise _Illegal(f"joins {dim} as if cut by {axes_text(said)}, but it is cut by {axes_text(joined)}")
     return before.cut({dim: cuts[: len(cuts) - len(axes)]})
 
 
@@ -112,20 +138,24 @@ def _all_reduce(op: Mover, before: Tensor, after: Tensor) -> Tensor:
 
 
 def _reduce_scatter(op: Mover, before: Tensor, after: Tensor) -> Tensor:
-    return _scattered(_over(op), cast(ReduceScatterOp, op).dim.data, _paid(_over(op), before))
+    scatter = cast(ReduceScatterOp, op)
+    return _scattered(_over(op), scatter.dim.data, scatter.order, _paid(_over(op), before))
 
 
 def _all_gather(op: Mover, before: Tensor, after: Tensor) -> Tensor:
-    return _gathered(_over(op), cast(AllGatherOp, op).dim.data, before)
+    gather = cast(AllGatherOp, op)
+    return _gathered(_over(op), gather.dim.data, gather.order, before)
 
 
 def _all_to_all(op: Mover, before: Tensor, after: Tensor) -> Tensor:
     exchange = cast(AllToAllOp, op)
-    return _scattered(_over(op), exchange.to.data, _gathered(_over(op), exchange.dim.data, before))
+    joined = _gathered(_over(op), exchange.dim.data, exchange.order, before)
+    return _scattered(_over(op), exchange.to.data, exchange.to_order, joined)
 
 
 def _slice(op: Mover, before: Tensor, after: Tensor) -> Tensor:
-    return _scattered(_over(op), cast(SliceOp, op).dim.data, before)
+    part = cast(SliceOp, op)
+    return _scattered(_over(op), part.dim.data, part.order, before)
 
 
 def _transfer(op: Mover, before: Tensor, after: Tensor) -> Tensor:

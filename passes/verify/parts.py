@@ -7,18 +7,22 @@ share of every value on every GPU, up to the numbering of GPUs. Nothing is assum
 makes its part one of its own, which is then looked at by itself.
 
 A name that parts divide among them (sequences of the batch) is seen from each part as if there were no others: its
-shares count from the first that the part holds. That is sound for names whose points do not meet in any operator, so
-it is not done for names that an operator of the rows sums, needs whole, or reads the indices of.
+shares count from the first that the part holds; of nested cuts in an order, those outermost ones are left out of which
+it holds one part. That is sound for names whose points do not meet in any operator, so it is not done for names that an
+operator of the rows sums, needs whole, or reads the indices of.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import lcm
+from itertools import takewhile
+from math import lcm, prod
+from zlib import crc32
 
 import numpy as np
 
 from ...ir.deployment import Deployment, Link, Pool, Port, Row, Share, Size
+from ...ir.orders import CONTIGUOUS, levels
 
 Extent = tuple[str, Size]
 """A dimension as ports state it: its name and its global size."""
@@ -88,11 +92,15 @@ def _connected(gpus: int, places: list[np.ndarray]) -> np.ndarray:
 
 @dataclass
 class _Span:
-    """What the parts hold of a dimension, in units of its finest cut: from `begin` [parts], `count` units."""
+    """What the parts hold of a dimension, in units of its finest cut: from `begin` [parts], `count` units.
+
+    Where it is cut in an order, a unit is what its `levels` outermost cuts leave.
+    """
 
     finest: int
     begin: np.ndarray
     count: int
+    levels: int = 0
 
 
 def ports(row: Row) -> tuple[Port, ...]:
@@ -112,7 +120,7 @@ def _spans(deployment: Deployment, grid: _Grid) -> dict[Extent, _Span]:
                     whole |= set() if row.on_host else {(name, size)}
                 else:
                     shares.setdefault((name, size), {})[id(share)] = share
-    found = {key: _span(list(each.values()), grid) for key, each in shares.items() if key not in whole}
+    found = {key: _spanned(list(each.values()), grid) for key, each in shares.items() if key not in whole}
     return {key: span for key, span in found.items() if span is not None}
 
 
@@ -126,14 +134,36 @@ def _joined(row: Row) -> set[str]:
     return own | joint
 
 
-def _span(shares: list[Share], grid: _Grid) -> _Span | None:
-    finest, count = lcm(*(share.parts for share in shares)), len(grid.sizes)
-    low, high = np.full(count, finest), np.zeros(count, dtype=np.int64)
+def _spanned(shares: list[Share], grid: _Grid) -> _Span | None:
+    return _nested(shares, grid) if any(share.order for share in shares) else _span(shares, grid)
+
+
+def _nested(shares: list[Share], grid: _Grid) -> _Span | None:
+    """The most outermost cuts, the same in all shares, of which every part holds one part."""
+    orders = [share.order or ((share.parts, CONTIGUOUS),) for share in shares]
+    common = [cuts[0] for cuts in takewhile(lambda cuts: len(set(cuts)) == 1, zip(*orders, strict=False))]
+    for outermost in range(len(common), 0, -1):
+        units = prod(count for count, _ in common[:outermost])
+        low, high = _extremes([Share(units, share.of // (share.parts // units)) for share in shares], grid, units)
+        if (high - low == 1).all():
+            return _Span(units, low, 1, outermost)
+    return None
+
+
+def _extremes(shares: list[Share], grid: _Grid, finest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Per part the first unit that it holds, and the one after the last."""
+    low, high = np.full(len(grid.sizes), finest), np.zeros(len(grid.sizes), dtype=np.int64)
     for share in shares:
         inside = (grid.part >= 0) & (share.of >= 0)
         unit, part, of = finest // share.parts, grid.part[inside], share.of[inside]
         np.minimum.at(low, part, of * unit)
         np.maximum.at(high, part, (of + 1) * unit)
+    return low, high
+
+
+def _span(shares: list[Share], grid: _Grid) -> _Span | None:
+    finest = lcm(*(share.parts for share in shares))
+    low, high = _extremes(shares, grid, finest)
     wide = np.unique(high - low)
     coarsest = max(finest // share.parts for share in shares)
     if len(wide) > 1 or wide[0] < 1 or (low % coarsest).any() or wide[0] % coarsest or wide[0] == finest:
@@ -185,7 +215,7 @@ class _Marks:
         part, of = self.grid.part[gpus], share.of[gpus]
         if span is not None:
             of = np.where(of < 0, of, of - span.begin[part] * share.parts // span.finest)
-        self._add(part, self.grid.local[gpus], of, share.parts)
+        self._add(part, self.grid.local[gpus], of, crc32(repr((share.parts, share.order)).encode()))
 
     def _new(self, key: object) -> bool:
         fresh = key not in self.seen
@@ -263,6 +293,7 @@ class _Taken:
     def _rebased(self, share: Share, span: _Span | None) -> Share:
         of = share.of[self.gpus]
         if span is None:
-            return Share(share.parts, of)
+            return Share(share.parts, of, share.order)
         begin = int(span.begin[self.which]) * share.parts // span.finest
-        return Share(share.parts * span.count // span.finest, np.where(of < 0, of, of - begin))
+        order = levels(share.order[span.levels :])
+        return Share(share.parts * span.count // span.finest, np.where(of < 0, of, of - begin), order)

@@ -16,6 +16,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
+from ...ir import orders
 from ...ir.deployment import Deployment, Port, Row, Share
 from ...ir.module import plain_path
 from ...ir.ops.move import GatherOp
@@ -131,9 +132,12 @@ def _cut(port: Port) -> list[Share]:
 
 def _unequal(rows: list[Row], ports: tuple[Port, ...]) -> str:
     """What is wrong with how GPUs hold the parts of a tensor, or nothing."""
-    parts = [tuple(share.parts for share in _cut(port)) for port in ports]
-    if len(set(parts)) > 1:
-        return "some hold parts of another size than others"
+    kinds = {tuple((share.parts, share.order) for share in _cut(port)) for port in ports}
+    if len(kinds) > 1:
+        return "some hold parts of another size or order than others"
+    (kind,) = kinds
+    if wrong := next(filter(None, (_disorder(parts, order) for parts, order in kind)), ""):
+        return wrong
     boxes, owners = [], []
     for row, port in zip(rows, ports, strict=True):
         gpus = row.gpus
@@ -145,7 +149,14 @@ def _unequal(rows: list[Row], ports: tuple[Port, ...]) -> str:
             box = box * share.parts + of
         boxes.append(box)
         owners.append(gpus)
-    return _counted(np.concatenate(boxes), np.concatenate(owners), prod(parts[0]))
+    return _counted(np.concatenate(boxes), np.concatenate(owners), prod(parts for parts, _ in kind))
+
+
+def _disorder(parts: int, order: orders.Levels) -> str:
+    """What is wrong with an order of parts, or nothing."""
+    if order and prod(count for count, _ in order) != parts:
+        return f"an order of {prod(count for count, _ in order)} parts, of {parts}"
+    return next((f"order {each} {wrong}" for count, each in order if (wrong := orders.problem(each, count))), "")
 
 
 def _counted(box: np.ndarray, gpus: np.ndarray, parts: int) -> str:

@@ -1,7 +1,7 @@
 """Guarantees that the GPUs of a pool together hold every weight: parts × replicas = GPUs.
 
-For every weight, each GPU's index ranges are computed from its coordinates on the mesh; the distinct ones must not
-overlap, must fill the weight, and must be held by equally many GPUs.
+For every weight, each GPU's parts are computed from its coordinates on the mesh; the distinct ones must not overlap,
+must fill the weight, and must be held by equally many GPUs. In any order, parts of different numbers are disjoint.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def held(mesh: Mesh, weight: Tensor) -> str:
     if weight.pool not in mesh.pools or not set(weight.axes) <= set(mesh.inner):
         return ""
     sizes = [as_number(dim.size) for dim in weight.dims]
-    starts = [mesh.coordinate(weight.pool, dim.cuts) for dim in weight.dims]
-    lengths = [_length(size, mesh.size(dim.cuts)) for size, dim in zip(sizes, weight.dims, strict=True)]
+    starts = [mesh.coordinate(weight.pool, dim.axes) for dim in weight.dims]
+    lengths = [_length(size, mesh.size(dim.axes)) for size, dim in zip(sizes, weight.dims, strict=True)]
     if 0 in lengths:
         return ""
     return _tiles([int(size or 0) for size in sizes], lengths, starts)

@@ -1,6 +1,7 @@
 """What ports state, row by row. Guarantees:
 
-* DIM2: in every port, local size × distinct parts = global size (of a merged dimension rounded up), as polynomials
+* DIM2: in every port, local size × distinct parts = global size (of a merged dimension rounded up), as polynomials; a
+  global size that is a number is a multiple of the runs that its order is made of
 * DIM3: names, global sizes and type of a row's result follow from those of its operands by its operator's own rule;
   what only moves, splits or joins changes none of them
 """
@@ -16,6 +17,7 @@ from ...ir.dims import Sizes, number, parse, same
 from ...ir.layout import Dim, Tensor
 from ...ir.local import plain
 from ...ir.op import Operator, tensor_of
+from ...ir.orders import divisor
 from .rows import about
 
 
@@ -35,6 +37,9 @@ def _parts(row: Row, port: Port) -> Iterator[Diagnostic]:
         if not _fills(local, parts, whole, port.merges.startswith(f"{name} =")):
             problem = f"{port.tensor}: {parts} parts of {name}={local} are not {whole}"
             yield about("DIM2", row, problem, expected=f"{name}={whole} in all", actual=f"{parts} · {local}")
+        if share and isinstance(whole, int) and whole % (runs := divisor(share.order)):
+            problem = f"{port.tensor}: {name}={whole} is not cut into {runs} runs, of which its order is made"
+            yield about("DIM2", row, problem, expected=f"a multiple of {runs}", actual=str(whole))
 
 
 def _fills(local: Size, parts: int, whole: Size, merged: bool) -> bool:

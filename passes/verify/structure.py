@@ -2,7 +2,7 @@
 
 * the module holds operators and repeats; a repeat holds operators and ends in one yield of the value it carries
 * every operator satisfies its declaration and its own rule: result names and sizes follow from its operands
-* a tensor names each dimension once, and every size is positive
+* a tensor names each dimension once, every size is positive, and every cut is in an order that there is
 * the mesh's axes are distinct and positive, and a machine can hold its GPUs
 """
 
@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from ...diagnostics import Diagnostic
+from ...ir import orders
 from ...ir.dims import Number, Size, Sizes, as_number, free_symbols, number, substitute
 from ...ir.layout import Tensor
 from ...ir.mesh import Mesh
@@ -89,6 +90,9 @@ def _tensor(tensor: Tensor, is_size: Callable[[Size], bool]) -> Iterator[str]:
     for dim in tensor.dims:
         if not is_size(dim.size):
             yield f"{dim.name} = {dim.size} is no positive size"
+        for order in map(orders.order_of, dim.cuts):
+            if problem := orders.problem(order):
+                yield f"{dim.name} is cut in order {order}, which {problem}"
 
 
 def _is_size(sizes: Sizes, size: Size) -> bool:

@@ -92,6 +92,8 @@ CASES = (
     Case("dense", "tp=4", 95),
     Case("dense", "tp-sp=2", 89, square=True),
     Case("dense", "cp=4", 82),
+    Case("dense", "cp-zigzag=2", 93),
+    Case("moe", "cp-zigzag=2,ep=2", 106),
     Case("dense", "ulysses=2", 81),
     Case("pattern", "dp=2", 60),
     Case("dense", "two-level,hg=2,ds=2", 107),

@@ -10,7 +10,18 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dagc.ir.deployment import Deployment
 
-from . import exchanges, holdings, layers, module_moves, module_programs, orders, programs, reductions, statements
+from . import (
+    arrangements,
+    exchanges,
+    holdings,
+    layers,
+    module_moves,
+    module_programs,
+    orders,
+    programs,
+    reductions,
+    statements,
+)
 
 Injector = TypeVar("Injector")
 GraphInjector = Callable[[Deployment], Iterator[tuple[str, Deployment]]]
@@ -43,6 +54,7 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "collective along a wrong dimension": Fault("F23 F29", exchanges.wrong_dimension),
     "missing exchange": Fault("F16 F22 F23", exchanges.dropped),
     "wrong member order": Fault("F15 F22", exchanges.member_order),
+    "exchanged in another order of parts": Fault("F13 F15", arrangements.stated),
     "exchanged twice": Fault("F2 F22", exchanges.twice),
     "wrong receiver": Fault("F8", exchanges.wrong_receiver),
     "dangling or missing send": Fault("F34", exchanges.dangling, numeric=False),
@@ -95,6 +107,8 @@ MODULE_FAULTS: dict[str, Fault[ModuleInjector]] = {
     "scaled by members": Fault("F25", module_moves.scaled),
     "wrong axis": Fault("F8 F21", module_moves.wrong_axis),
     "part of the axes, or another order": Fault("F8 F15", module_moves.part_of_axes),
+    "exchanged in another order of parts": Fault("F13 F15", arrangements.in_modules),
+    "parts in another order": Fault("F13 F15", arrangements.of_layouts),
     "wrong collective": Fault("F9", module_moves.wrong_collective),
     "missing exchange": Fault("F16 F22", module_moves.no_exchange),
     "operator left out": Fault("F24", module_programs.left_out),

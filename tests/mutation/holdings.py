@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from dagc.ir.deployment import Deployment, Kind, Port, Row, Share
+from dagc.ir.deployment import Deployment, Kind, Port, Row
 from dagc.ir.ops.attention import ContextOp, MaskOp, RopeOp, ScoresOp
 from dagc.ir.ops.move import GatherOp, ScatterOp
 
@@ -125,7 +125,7 @@ def _fused(deployment: Deployment, gate: Row, up: Row) -> Mutants:
         return
     axis = gate.weights[0].names.index("ffn")
     low, high = (next(gpu for gpu in gate.gpus.tolist() if share.of[gpu] == part) for part in (0, 1))
-    other = Share(share.parts, 1 - share.of)
+    other = replace(share, of=1 - share.of)
     second_half_of_gate = shared(replace(up.weights[0], parameter=gate.weights[0].parameter), axis, other)
     first_half_of_up = shared(replace(gate.weights[0], parameter=up.weights[0].parameter), axis, other)
     yield f"{where(up)} on GPU {low}", apart(deployment, up, low, weights=put(up.weights, 0, second_half_of_gate))

@@ -147,7 +147,7 @@ def renamed_gpus(deployment: Deployment) -> Mutants:
 
 def _renamed(port: Port, old: np.ndarray) -> Port:
     def share(of: Share | None) -> Share | None:
-        return None if of is None else Share(of.parts, of.of[old])
+        return None if of is None else replace(of, of=of.of[old])
 
     return replace(port, shares=tuple(map(share, port.shares)), addend=share(port.addend))
 

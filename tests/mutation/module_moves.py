@@ -23,6 +23,7 @@ from dagc.ir.ops.move import (
 )
 from dagc.ir.ops.pointwise import ScaleOp
 from dagc.ir.ops.program import WeightOp
+from dagc.ir.orders import axis_of
 
 from .rewriting import Mutants, after, changed, drop, each, instead, place
 
@@ -121,8 +122,8 @@ def other_parts(module: ModuleOp) -> Mutants:
     for axis in mesh_of(module).inner:
         for number, op in enumerate(module.walk()):
             for dim in tensor_of(op.out).dims if isinstance(op, (*COMPUTE, WeightOp)) else ():
-                cut = axis in dim.cuts
-                cuts = tuple(a for a in dim.cuts if a != axis) if cut else (*dim.cuts, axis)
+                cut = axis in dim.axes
+                cuts = tuple(each for each in dim.cuts if axis_of(each) != axis) if cut else (*dim.cuts, axis)
                 if cut or axis not in tensor_of(op.results[0]).axes:
                     lay = {dim.name: cuts}
                     yield place(op, number, f"{lay}"), lambda n=number, lay=lay: changed(module, n, _laid(lay))

@@ -10,6 +10,7 @@ import numpy as np
 from dagc.ir.deployment import Port, Share
 from dagc.ir.op import Operator
 from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp
+from dagc.ir.orders import Levels, parse
 
 HOST = -1
 ROUTED = "expert_tokens"
@@ -40,7 +41,30 @@ def _part(share: Share | None, size: int, gpu: int) -> np.ndarray:
     part, each = int(share.of[gpu]), size // share.parts
     if part < 0 or part >= share.parts or size % share.parts:
         raise Stuck(f"GPU {gpu} has no part of {size} in {share.parts}")
-    return np.arange(part * each, part * each + each)
+    return dealt(share.order, size)[part] if share.order else np.arange(part * each, part * each + each)
+
+
+def dealt(order: Levels, size: int) -> list[np.ndarray]:
+    """The indices of every part, from what each order says of one index."""
+    parts = [list(range(size))]
+    for count, named in order:
+        parts = [part for each in parts for part in _dealt(each, count, named)]
+    return [np.array(part) for part in parts]
+
+
+def _dealt(held: list[int], parts: int, order: str) -> list[list[int]]:
+    size, (name, _, block) = len(held), order.partition(" ")
+    if order.startswith("["):
+        chunks = [int(chunk) for chunk in order[1:-1].split(",")]
+        by_chunk = [held[c * size // len(chunks) : (c + 1) * size // len(chunks)] for c in chunks]
+        each = len(chunks) // parts
+        return [[i for chunk in by_chunk[p * each : (p + 1) * each] for i in chunk] for p in range(parts)]
+    whose = {
+        "contiguous": lambda i: i * parts // size,
+        "strided": lambda i: i // int(block or 1) % parts,
+        "zigzag": lambda i: min(i * 2 * parts // size, 2 * parts - 1 - i * 2 * parts // size),
+    }[name]
+    return [[index for i, index in enumerate(held) if whose(i) == part] for part in range(parts)]
 
 
 def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Piece]:
@@ -50,14 +74,19 @@ def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Pi
         case AllReduceOp():
             return [_added(group, routed)] * len(group)
         case ReduceScatterOp():
-            return _split(_added(group, routed), names.index(op.dim.data), routed, len(group))
+            return _split(_added(group, routed), names.index(op.dim.data), routed, len(group), _stated(op, "order"))
         case AllGatherOp():
-            return [_joined(group, names.index(op.dim.data), routed)] * len(group)
+            return [_joined(group, names.index(op.dim.data), routed, _stated(op, "order"))] * len(group)
         case AllToAllOp():
-            sent = [_split(piece, names.index(op.to.data), routed, len(group)) for piece in group]
-            back = names.index(op.dim.data)
-            return [_joined([parts[i] for parts in sent], back, routed) for i in range(len(group))]
+            to, back, order = names.index(op.to.data), names.index(op.dim.data), _stated(op, "order")
+            sent = [_split(piece, to, routed, len(group), _stated(op, "to_order")) for piece in group]
+            return [_joined([parts[i] for parts in sent], back, routed, order) for i in range(len(group))]
     raise Stuck(f"{op.name} is no collective")
+
+
+def _stated(op: Operator, name: str) -> Levels:
+    said = op.properties.get(name)
+    return parse(said.data) if said is not None else ()
 
 
 def aligned(piece: Piece, axis: int, order: np.ndarray | None) -> Piece:
@@ -77,17 +106,23 @@ def _added(group: list[Piece], routed: int | None) -> Piece:
     return Piece(np.sum([piece.data for piece in group], axis=0), group[0].tokens)
 
 
-def _split(piece: Piece, axis: int, routed: int | None, parts: int) -> list[Piece]:
+def _split(piece: Piece, axis: int, routed: int | None, parts: int, order: Levels) -> list[Piece]:
     if piece.data.shape[axis] % parts:
         raise Stuck(f"{piece.data.shape[axis]} in {parts} parts")
+    if order:
+        return [Piece(piece.data.take(at, axis), piece.tokens) for at in dealt(order, piece.data.shape[axis])]
     data = np.split(piece.data, parts, axis=axis)
     tokens = np.split(piece.tokens, parts) if axis == routed and piece.tokens is not None else [piece.tokens] * parts
     return [Piece(d, t) for d, t in zip(data, tokens, strict=True)]
 
 
-def _joined(pieces: list[Piece], axis: int, routed: int | None) -> Piece:
+def _joined(pieces: list[Piece], axis: int, routed: int | None, order: Levels) -> Piece:
     if routed is not None and axis != routed:
         pieces = [aligned(piece, routed, pieces[0].tokens) for piece in pieces]
     known = [piece.tokens for piece in pieces if piece.tokens is not None]
     tokens = None if not known else np.concatenate(known) if axis == routed else known[0]
-    return Piece(np.concatenate([piece.data for piece in pieces], axis=axis), tokens)
+    data = np.concatenate([piece.data for piece in pieces], axis=axis)
+    if order:
+        back = np.concatenate(dealt(order, data.shape[axis]))
+        data[(slice(None),) * axis + (back,)] = data.copy()
+    return Piece(data, tokens)

@@ -12,6 +12,7 @@ from dagc.ir.op import Operator
 Mutants = Iterator[tuple[str, Callable[[], ModuleOp]]]
 """Where, and what makes the module with a fault there."""
 Kinds = type[Operation] | tuple[type[Operation], ...]
+Change = Callable[[Operation], object]
 
 
 def each(

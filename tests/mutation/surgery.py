@@ -115,12 +115,12 @@ def put(items: Sequence[object], at: int, item: object) -> tuple[object, ...]:
 
 def rolled(share: Share) -> Share:
     """Every GPU has the next part."""
-    return Share(share.parts, np.where(share.of < 0, share.of, (share.of + 1) % share.parts))
+    return replace(share, of=np.where(share.of < 0, share.of, (share.of + 1) % share.parts))
 
 
 def first_part(share: Share) -> Share:
     """Every GPU has the first part."""
-    return Share(share.parts, np.minimum(share.of, 0))
+    return replace(share, of=np.minimum(share.of, 0))
 
 
 def other_on_one(share: Share) -> Share:
@@ -128,7 +128,7 @@ def other_on_one(share: Share) -> Share:
     of = share.of.copy()
     last = int(np.flatnonzero(of >= 0)[-1])
     of[last] = (of[last] + 1) % share.parts
-    return Share(share.parts, of)
+    return replace(share, of=of)
 
 
 def swapped(share: Share) -> Share:
@@ -137,7 +137,12 @@ def swapped(share: Share) -> Share:
     first = int(np.flatnonzero(of >= 0)[0])
     other = int(np.flatnonzero((of >= 0) & (of != of[first]))[0])
     of[first], of[other] = of[other], of[first]
-    return Share(share.parts, of)
+    return replace(share, of=of)
+
+
+def reordered(share: Share) -> Share:
+    """Parts are every so many indices, or runs where they lie in an order."""
+    return replace(share, order=() if share.order else ((share.parts, "strided"),))
 
 
 Misplacing = Callable[[Share], Share]
@@ -145,4 +150,5 @@ MISPLACED: dict[str, Misplacing] = {
     "all GPUs one off": rolled,
     "one GPU one off": other_on_one,
     "two GPUs swapped": swapped,
+    "parts in another order": reordered,
 }

@@ -1,6 +1,7 @@
 """What members of a group hold after a collective, written from its meaning, for all groups at once.
 
-Arrays are [groups, members, *local]; `axis` and `to` count from the first local dimension. Shares nothing with the
+Arrays are [groups, members, *local]; `axis` and `to` count from the first local dimension. What is split is first put
+in the order of its parts, what was joined is put back; in between members' parts are runs. Shares nothing with the
 passes that choose collectives.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ....ir.op import Operator
-from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp
+from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp, stated
+from ....ir.orders import Levels, indices
 
 
 def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
@@ -18,11 +20,14 @@ def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
         case AllReduceOp():
             return _to_all(x.sum(axis=1), x.shape[1])
         case ReduceScatterOp():
-            return _scattered(x.sum(axis=1), names.index(op.dim.data), x.shape[1])
+            axis = names.index(op.dim.data)
+            return _scattered(_put(x.sum(axis=1), axis + 1, stated(op.order)), axis, x.shape[1])
         case AllGatherOp():
-            return _to_all(_joined(x, names.index(op.dim.data)), x.shape[1])
+            axis = names.index(op.dim.data)
+            return _to_all(_put_back(_joined(x, axis), axis + 1, stated(op.order)), x.shape[1])
         case AllToAllOp():
-            return _swapped(x, names.index(op.dim.data), names.index(op.to.data))
+            axis, to = names.index(op.dim.data), names.index(op.to.data)
+            return _put_back(_swapped(_put(x, to + 2, stated(op.to_order)), axis, to), axis + 2, stated(op.order))
     raise ValueError(f"{op.name} is no collective")
 
 
@@ -34,6 +39,16 @@ def rows_after(op: Operator, name: str, ids: np.ndarray) -> np.ndarray:
     if joined:
         return _to_all(_joined(ids, 0), members)
     return _scattered(ids[:, 0], 0, members) if split == name else ids
+
+
+def _put(x: np.ndarray, axis: int, order: Levels) -> np.ndarray:
+    """What lies along an array's axis, part after part."""
+    return x.take(indices(order, x.shape[axis]).reshape(-1), axis) if order else x
+
+
+def _put_back(x: np.ndarray, axis: int, order: Levels) -> np.ndarray:
+    """What lies part after part, each of its indices where it belongs."""
+    return x.take(np.argsort(indices(order, x.shape[axis]).reshape(-1)), axis) if order else x
 
 
 def _to_all(x: np.ndarray, members: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from ....ir.deployment import Deployment, Port
 from ....ir.dims import Size, Sizes
 from ....ir.local import plain
 from ....ir.op import Operator, tensor_of
+from ....ir.orders import divisor
 from ..parts import Extent, ports
 from .kin import Kin
 
@@ -86,12 +87,13 @@ def _key(sizes: Sizes, name: str, size: Size) -> Extent:
 
 
 def finest(deployment: Deployment) -> dict[Extent, int]:
-    """Into how many parts every dimension is cut at its finest."""
+    """Into how many equal runs every dimension is cut at its finest."""
     found: dict[Extent, int] = {}
     for row in deployment.rows:
         for port in ports(row):
             for name, size, share in zip(port.names, port.whole, port.shares, strict=False):
-                found[name, size] = lcm(found.get((name, size), 1), share.parts if share else 1)
+                runs = lcm(share.parts, divisor(share.order)) if share else 1
+                found[name, size] = lcm(found.get((name, size), 1), runs)
     return found
 
 

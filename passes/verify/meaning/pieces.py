@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from ....ir import orders
 from ....ir.deployment import Share
 
 Held = list[np.ndarray]
@@ -52,7 +53,7 @@ def together(values: Sequence[Value]) -> Value:
 
 
 def indices(share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
-    """The global indices along one dimension that each of these GPUs holds: int64 [devices, n]."""
+    """The global indices along one dimension that each of these GPUs holds, as they lie there: int64 [devices, n]."""
     if share is None:
         return np.broadcast_to(np.arange(extent), (len(gpus), extent))
     if extent % share.parts:
@@ -60,6 +61,8 @@ def indices(share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
     part = share.of[gpus]
     if (part < 0).any() or (part >= share.parts).any():
         raise Impossible("a GPU holds no part of it")
+    if share.order:
+        return orders.indices(share.order, extent)[part]
     each = extent // share.parts
     return part[:, None] * each + np.arange(each)
 

@@ -73,4 +73,4 @@ def _port(port: Port) -> Iterator[bytes]:
 
 
 def _share(share: Share | None) -> Iterator[bytes]:
-    yield b"-" if share is None else share.parts.to_bytes(8, "big") + share.of.tobytes()
+    yield b"-" if share is None else share.parts.to_bytes(8, "big") + share.of.tobytes() + repr(share.order).encode()
