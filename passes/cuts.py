@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic
 from ..ir import orders
+from ..ir.debts import debtor
 from ..ir.dims import Size, Sizes, as_number
 from ..ir.layout import Tensor
 from ..ir.mesh import Mesh
@@ -58,8 +59,9 @@ class Cuts:
         """The layout of a bare tensor at a place (what a repeat carries)."""
         return self._free({d.name: d.size for d in tensor.dims}, place, where)
 
-    def ordered(self, axes: set[str]) -> tuple[str, ...]:
-        return tuple(axis for axis in self.mesh.inner if axis in axes)
+    def ordered(self, owes: set[str]) -> tuple[str, ...]:
+        """Debts in the order of the mesh's axes."""
+        return tuple(sorted(owes, key=lambda owed: self.mesh.inner.index(debtor(owed))))
 
     def check_order(self, have: Tensor, need: Tensor, place: Place) -> None:
         """Refuse to slice a merged dimension by an axis whose rows do not lie together.
