@@ -131,9 +131,20 @@ class Operator(IRDLOperation, ABC):
         """Joint names that must not be cut."""
         return frozenset()
 
+    def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
+        """Operators that compute the same of these values where names of `whole` are cut; the last makes the result.
+
+        The last has this operator's path, others stand beneath it. None: those names cannot be cut.
+        """
+        return ()
+
     def sums(self) -> frozenset[str]:
         """Joint names that vanish and may be cut, leaving a debt."""
         return self.RULE.sums
+
+    def indexed(self) -> frozenset[str]:
+        """Joint names whose global indices or extent the meaning reads."""
+        return self.RULE.indexed
 
     def operand_names(self, index: int) -> dict[str, str]:
         """Own name → joint name of one operand's dimensions."""

@@ -46,13 +46,18 @@ class Cuts:
         self.rules = Rules(self.plan, self.mesh.inner)
 
     def of(self, op: Operator, place: Place) -> Joint:
-        """The layout of an operator's joint space."""
+        """The layout of an operator's joint space, in which what must be whole is."""
+        cuts = self.joint(op, place)
+        self._check_whole(op, cuts, place)
+        return cuts
+
+    def joint(self, op: Operator, place: Place) -> Joint:
+        """The layout that rules give an operator's joint space, whether or not it can be computed so."""
         space, tied = op.joint(), op.derived()
         cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, where_of(op))
         for name, relation in tied.items():
             carried = tuple(cut for source in relation.sources for cut in cuts.get(source, ()))
             cuts[name] = self._prefix(orders.axes_of(carried) if relation.unordered else carried, space[name])
-        self._check_whole(op, cuts, place)
         return cuts
 
     def named(self, tensor: Tensor, place: Place, where: str) -> Joint:
