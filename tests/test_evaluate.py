@@ -120,7 +120,9 @@ def test_every_paid_value_on_every_gpu_is_the_undivided_one(model: str, strategy
 
 
 @pytest.mark.parametrize("passes", range(1, len(PIPELINE)), ids=[step.name for step in PIPELINE[:-1]])
-@pytest.mark.parametrize("name", ["tp4, more than kv heads", "ep×tp", "cp, experts over cp", "pp×ep×tp-sp"])
+@pytest.mark.parametrize(
+    "name", ["tp4, more than kv heads", "ep×tp", "cp, experts over cp", "pp×ep×tp-sp", "split kv×hidden, pp"]
+)
 def test_every_stage_of_lowering_computes_the_model(name: str, passes: int) -> None:
     module = lower("moe", PLANS[name], passes)
     assert close(evaluate(module, inputs("moe"), WEIGHTS), result(*undivided("moe")))

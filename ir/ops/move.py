@@ -6,7 +6,7 @@ all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv th
 
 What joins or splits a dimension states in which `order` its parts hold it, one level per axis (`2 contiguous / 4
 zigzag`; nothing: runs, member after member): parts are split from where the order says, and joined to there. An
-all-to-all may join `dim` in one order and split `to` in another, its `to_order`.
+all-to-all may join `dim` in one order and split `to` in another, its `to_order`. A reduction states what it merges by.
 """
 
 from __future__ import annotations

@@ -111,5 +111,5 @@ CASES = (
     Case("dense", "dp=2,cp=2,tp=2", 113, square=True),
     Case("moe", "ep=2,tp-sp=2,pp=2", 109),
 )
-"""Every shipped strategy, products, and a plan that cuts norms;
-dense and MoE, shared experts, a pattern of layers, tied embeddings, GQA."""
+"""Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
+embeddings, GQA."""
