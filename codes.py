@@ -50,7 +50,9 @@ CODES: dict[str, Code] = {
     "ill-formed": Code("The module is not well-formed IR.", "Report it as a bug if dagc made the module."),
     "unproven": Code("A dimension's parts could not be proven to add up to the whole.", "See the missing fact."),
     "layout": Code("A value's layout is not what its operator's rule allows.", "See the operator named."),
-    "unpaid": Code("A value owes a sum that no one pays.", "Pay it with an all-reduce or reduce-scatter."),
+    "unpaid": Code(
+        "A value owes a sum, or a log-sum-exp, that no one pays.", "Pay it with an all-reduce or reduce-scatter."
+    ),
     "coverage": Code("A layer or a weight shard is missing or there too often.", "See the layer or weight named."),
     # rules of the graph
     "OUT6": Code(

@@ -8,7 +8,13 @@ from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
-PASSES = {"place": "PlacePass", "shard": "ShardPass", "communicate": "CommunicatePass", "tidy": "TidyPass"}
+PASSES = {
+    "place": "PlacePass",
+    "split": "SplitPass",
+    "shard": "ShardPass",
+    "communicate": "CommunicatePass",
+    "tidy": "TidyPass",
+}
 
 
 def _dialect() -> Dialect:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from .debts import SUM
 from .orders import Levels
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Share:
 class Port:
     """A tensor as a node states it: per dimension its name, local size on one GPU and global size.
 
-    `shares` says per dimension which part each GPU holds (None: all of it). `addend`: the value is owed a sum, of which
-    each GPU holds this addend. `parameter` names the weight that a resident tensor is (of a tied one, the first).
+    `shares` says per dimension which part each GPU holds (None: all of it). `addend`: each GPU holds only this addend
+    of the value; how addends are merged, `debt` says. `parameter` names the weight that a resident tensor is (of a
+    tied one, the first).
     """
 
     tensor: str
@@ -72,6 +74,7 @@ class Port:
     shares: tuple[Share | None, ...] = ()
     addend: Share | None = None
     parameter: str = ""
+    debt: str = SUM
 
     def text(self, whole: bool = False) -> str:
         """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""

@@ -23,6 +23,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from . import orders
+from .debts import KINDS, kind_of
 from .dims import Size, as_number, number, substitute
 from .layout import Tensor
 from .local import levels
@@ -195,8 +196,8 @@ class _Machine:
         data, held = None, [np.zeros(size, dtype=np.int64) for size in self._shape(have)]
         for gpu, at in self._first_copies(have):
             piece = self.values[op.operands[0]][gpu]
-            data = np.zeros(self._shape(have), piece.data.dtype) if data is None else data
-            data[np.ix_(*at)] = piece.data + data[np.ix_(*at)] if have.owes else piece.data
+            data = _nothing(self._shape(have), piece.data.dtype, have) if data is None else data
+            data[np.ix_(*at)] = _merged([data[np.ix_(*at)], piece.data], have) if have.owes else piece.data
             for indices, positions, own in zip(held, at, piece.held, strict=True):
                 indices[positions] = own
         assert data is not None
@@ -204,18 +205,19 @@ class _Machine:
 
     def _first_copies(self, tensor: Tensor) -> Iterable[tuple[int, tuple[np.ndarray, ...]]]:
         """GPUs that together hold (and owe) everything once, with the positions they hold."""
-        spare = tuple(axis for axis in self.mesh.inner if axis not in (*tensor.axes, *tensor.owes))
+        spare = tuple(axis for axis in self.mesh.inner if axis not in (*tensor.axes, *tensor.debtors))
         ranks = self._ranks(tensor.pool, spare)
         return (item for rank, item in zip(ranks, self._layout(tensor).items(), strict=True) if rank == 0)
 
     def _laid(self, data: np.ndarray, tensor: Tensor, held: Sequence[np.ndarray] | None = None) -> Pieces:
-        """A whole value as a layout cuts it. Of a sum still owed, the first of those who owe it has all."""
+        """A whole value as a layout cuts it. Of a debt, the first of those who owe it has all."""
         held = held or [np.arange(size) for size in data.shape]
-        owed = self._ranks(tensor.pool, tensor.owes)
+        owed = self._ranks(tensor.pool, tensor.debtors)
         pieces = {}
         for rank, (gpu, at) in zip(owed, self._layout(tensor).items(), strict=True):
             part = data[np.ix_(*at)]
-            pieces[gpu] = Piece(part if rank == 0 else part * 0, tuple(h[a] for h, a in zip(held, at, strict=True)))
+            part = part if rank == 0 else _nothing(part.shape, part.dtype, tensor)
+            pieces[gpu] = Piece(part, tuple(h[a] for h, a in zip(held, at, strict=True)))
         return pieces
 
     def _layout(self, tensor: Tensor) -> dict[int, tuple[np.ndarray, ...]]:
@@ -270,9 +272,9 @@ def _exchanged(op: Collective | SliceOp, names: Sequence[str], group: list[Piece
     count = len(group)
     match op:
         case AllReduceOp():
-            return [_sum(group)] * count
+            return [_reduced(group, op.kind)] * count
         case ReduceScatterOp():
-            return _split(_sum(group), names.index(op.dim.data), count, stated(op.order))
+            return _split(_reduced(group, op.kind), names.index(op.dim.data), count, stated(op.order))
         case AllGatherOp():
             return [_join(group, names.index(op.dim.data), stated(op.order))] * count
         case SliceOp():
@@ -308,9 +310,19 @@ def _join(pieces: Sequence[Piece], axis: int, order: orders.Levels) -> Piece:
     return _taken(joined, axis, np.argsort(np.concatenate(_parts(order, len(pieces), len(held))))) if order else joined
 
 
-def _sum(pieces: Sequence[Piece]) -> Piece:
+def _reduced(pieces: Sequence[Piece], kind: str) -> Piece:
     held = pieces[0].held
-    return Piece(np.sum([_aligned(piece, held).data for piece in pieces], axis=0), held)
+    return Piece(KINDS[kind].merge(np.stack([_aligned(piece, held).data for piece in pieces]), 0), held)
+
+
+def _merged(addends: Sequence[np.ndarray], tensor: Tensor) -> np.ndarray:
+    """Of addends of a tensor that owes."""
+    return KINDS[kind_of(tensor.owes[0])].merge(np.stack(addends), 0)
+
+
+def _nothing(shape: Sequence[int], dtype: np.dtype, tensor: Tensor) -> np.ndarray:
+    """An addend that adds nothing; of a tensor that owes nothing, any array."""
+    return np.full(shape, KINDS[kind_of(tensor.owes[0])].nothing) if tensor.owes else np.zeros(shape, dtype)
 
 
 def _aligned(piece: Piece, wanted: Sequence[np.ndarray]) -> Piece:

@@ -1,6 +1,6 @@
 """Tensors with named dimensions and their layouts: pure data.
 
-A layout says, per dimension, which mesh axes cut it (outermost first) in which order, over which axes a sum is still
+A layout says, per dimension, which mesh axes cut it (outermost first) in which order, over which axes what is still
 owed, and which pool of GPUs holds the value:
 
     batch_size = B / dp, seq_len = S / cp zigzag, heads = 64 / tp, owes sum over cp, on stage0
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .debts import debtors
 from .dims import Size, product, same
 from .orders import axes_of
 
@@ -30,7 +31,10 @@ class Dim:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A value's type. Without cuts, debts and pool it is logical; `pool` "host" is outside all GPUs."""
+    """A value's type. Without cuts, debts and pool it is logical; `pool` "host" is outside all GPUs.
+
+    `owes`: the `debts` of which each GPU holds an addend only, axes with their kinds.
+    """
 
     dims: tuple[Dim, ...]
     dtype: str
@@ -50,6 +54,11 @@ class Tensor:
     def axes(self) -> tuple[str, ...]:
         """Every axis that cuts a dimension."""
         return tuple(axis for dim in self.dims for axis in dim.axes)
+
+    @property
+    def debtors(self) -> tuple[str, ...]:
+        """Every axis over which something is owed, of whatever kind."""
+        return debtors(self.owes)
 
     def dim(self, name: str) -> Dim:
         return next(dim for dim in self.dims if dim.name == name)

@@ -24,6 +24,7 @@ from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, prop_def, result_def, 
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
+from .debts import SUM
 from .dims import Size, same
 from .layout import Tensor
 from .types import TensorType
@@ -63,10 +64,11 @@ class Rule:
     """What an operator does with names; methods of the operator refine it where properties matter.
 
     renames   per operand, names under which its dimensions enter the joint space (scores read keys' seq_len as kv_len)
-    sums      names that vanish and may be cut: the result then owes a sum over the axes that cut them
+    sums      names that vanish and may be cut: the result then owes a debt over the axes that cut them
+    debt      the kind of that debt (`debts`)
     aligned   names that vanish and are cut as others are: nothing is summed over them
     relates   relations among names of the joint space
-    linear    operand sets through which a debt may pass (all of a set must owe it); default: refuse
+    linear    operand sets through which a sum that is owed may pass (all of a set must owe it); default: refuse
     selects   operands that carry a routing decision (drawn as dashed gate edges)
     indexed   joint names whose global indices or extent the meaning reads (rotary positions, vocabulary, expert ids);
               of any other name it knows only how many indices a device holds: with other ones it computes the same
@@ -76,6 +78,7 @@ class Rule:
     role: Role = Role.POINTWISE
     renames: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     sums: frozenset[str] = frozenset()
+    debt: str = SUM
     aligned: frozenset[str] = frozenset()
     relates: tuple[Relation, ...] = ()
     linear: tuple[tuple[int, ...], ...] = ()
@@ -128,9 +131,20 @@ class Operator(IRDLOperation, ABC):
         """Joint names that must not be cut."""
         return frozenset()
 
+    def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
+        """Operators that compute the same of these values where names of `whole` are cut; the last makes the result.
+
+        The last has this operator's path, others stand beneath it. None: those names cannot be cut.
+        """
+        return ()
+
     def sums(self) -> frozenset[str]:
         """Joint names that vanish and may be cut, leaving a debt."""
         return self.RULE.sums
+
+    def indexed(self) -> frozenset[str]:
+        """Joint names whose global indices or extent the meaning reads."""
+        return self.RULE.indexed
 
     def operand_names(self, index: int) -> dict[str, str]:
         """Own name → joint name of one operand's dimensions."""

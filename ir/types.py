@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-from . import dims, orders
+from . import debts, dims, orders
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Mesh
 from .plan import Axis, Plan, Rule, Stages
@@ -40,9 +40,9 @@ class TensorType(Data[Tensor], TypeAttribute):
             owes, pool = (), ""
             while parser.parse_optional_punctuation(","):
                 if parser.parse_optional_keyword("owes"):
-                    parser.parse_keyword("sum")
+                    kind = _one_of(parser, debts.KINDS)
                     parser.parse_keyword("over")
-                    owes = tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _axis(parser)))
+                    owes += tuple(debts.debt(axis, kind) for axis in _list(parser, lambda: _axis(parser)))
                 else:
                     parser.parse_keyword("on")
                     pool = parser.parse_identifier()
@@ -54,7 +54,7 @@ class TensorType(Data[Tensor], TypeAttribute):
 
 @lru_cache(maxsize=8192)
 def _tensor_text(tensor: Tensor) -> str:
-    owes = f", owes sum over [{', '.join(tensor.owes)}]" if tensor.owes else ""
+    owes = "".join(f", owes {kind} over [{', '.join(axes)}]" for kind, axes in debts.by_kind(tensor.owes))
     pool = f", on {tensor.pool}" if tensor.pool else ""
     return f"<[{', '.join(map(_dim_text, tensor.dims))}], {tensor.dtype}{owes}{pool}>"
 
@@ -128,7 +128,7 @@ def _axis(parser: AttrParser) -> str:
     return parser.parse_identifier()
 
 
-def _one_of(parser: AttrParser, known: dict[str, int]) -> str:
+def _one_of(parser: AttrParser, known: Collection[str]) -> str:
     at = parser.pos
     word = parser.parse_identifier()
     if word not in known:

@@ -18,6 +18,7 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from ..ir.debts import SUM
 from ..ir.layout import Dim, Tensor
 from ..ir.local import levels
 from ..ir.mesh import HOST, Mesh
@@ -102,11 +103,14 @@ def _chain(move: MoveOp, value: SSAValue, need: Tensor, mesh: Mesh) -> Iterator[
 
 def _properties(step: Step, before: Tensor, mesh: Mesh) -> dict[str, object]:
     """What the operator states: of what it joins the order before, of what it splits the order after."""
+    merge = None if step.merge == SUM else step.merge
     if step.kind == "all_reduce":
-        return {"axes": step.axes}
+        return {"axes": step.axes, "merge": merge}
     joins = step.kind in ("all_gather", "all_to_all")
     order = _order(step, (before if joins else step.after).dim(step.dim), mesh)
     made: dict[str, object] = {"axes": step.axes, "dim": step.dim, "order": order}
+    if step.kind == "reduce_scatter":
+        made["merge"] = merge
     if step.kind == "all_to_all":
         made |= {"to": step.to, "to_order": _order(step, step.after.dim(step.to), mesh)}
     return made

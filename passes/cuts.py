@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic
 from ..ir import orders
+from ..ir.debts import debtor
 from ..ir.dims import Size, Sizes, as_number
 from ..ir.layout import Tensor
 from ..ir.mesh import Mesh
@@ -45,21 +46,27 @@ class Cuts:
         self.rules = Rules(self.plan, self.mesh.inner)
 
     def of(self, op: Operator, place: Place) -> Joint:
-        """The layout of an operator's joint space."""
+        """The layout of an operator's joint space, in which what must be whole is."""
+        cuts = self.joint(op, place)
+        self._check_whole(op, cuts, place)
+        return cuts
+
+    def joint(self, op: Operator, place: Place) -> Joint:
+        """The layout that rules give an operator's joint space, whether or not it can be computed so."""
         space, tied = op.joint(), op.derived()
         cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, where_of(op))
         for name, relation in tied.items():
             carried = tuple(cut for source in relation.sources for cut in cuts.get(source, ()))
             cuts[name] = self._prefix(orders.axes_of(carried) if relation.unordered else carried, space[name])
-        self._check_whole(op, cuts, place)
         return cuts
 
     def named(self, tensor: Tensor, place: Place, where: str) -> Joint:
         """The layout of a bare tensor at a place (what a repeat carries)."""
         return self._free({d.name: d.size for d in tensor.dims}, place, where)
 
-    def ordered(self, axes: set[str]) -> tuple[str, ...]:
-        return tuple(axis for axis in self.mesh.inner if axis in axes)
+    def ordered(self, owes: set[str]) -> tuple[str, ...]:
+        """Debts in the order of the mesh's axes."""
+        return tuple(sorted(owes, key=lambda owed: self.mesh.inner.index(debtor(owed))))
 
     def check_order(self, have: Tensor, need: Tensor, place: Place) -> None:
         """Refuse to slice a merged dimension by an axis whose rows do not lie together.

@@ -15,6 +15,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
+from ..ir.debts import SUM, kind_of
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
 from ..ir.dims import Sizes
 from ..ir.layout import Tensor
@@ -129,8 +130,8 @@ class _Builder:
         merges = next((MERGES[dim.name] for dim in tensor.dims if dim.name in MERGES), "")
         local, whole = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
         shares = tuple(self._share(tensor.pool, dim.cuts) for dim in tensor.dims)
-        owed = self._share(tensor.pool, tensor.owes)
-        return Port(name, tensor.names, local, whole, tensor.dtype, merges, shares, owed)
+        owed, kind = self._share(tensor.pool, tensor.debtors), kind_of(tensor.owes[0]) if tensor.owes else SUM
+        return Port(name, tensor.names, local, whole, tensor.dtype, merges, shares, owed, debt=kind)
 
     def _weight(self, value: SSAValue) -> Port:
         op = value.owner

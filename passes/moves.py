@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..ir.debts import SUM, by_kind, debtor
 from ..ir.layout import Dim, Tensor
 from ..ir.ops import UNORDERED
 from ..ir.orders import axes_of, axis_of
@@ -27,7 +28,7 @@ from ..ir.orders import axes_of, axis_of
 class Step:
     """One move: its kind (an operator's name), the axes it runs over, the dimensions involved, the layout after it.
 
-    In which order the axes cut `dim` before and `to` after, the layouts say.
+    In which order the axes cut `dim` before and `to` after, the layouts say. `merge`: the kind of debt that it pays.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Step:
     dim: str
     to: str
     after: Tensor
+    merge: str = SUM
 
 
 def steps(have: Tensor, need: Tensor) -> list[Step]:
@@ -53,7 +55,7 @@ def steps(have: Tensor, need: Tensor) -> list[Step]:
 
 def _fuse(first: Step, second: Step) -> Step | None:
     """Two gathers, or two slices, of one dimension are one over both axes."""
-    if first.kind != second.kind or first.dim != second.dim or first.kind == "all_to_all":
+    if (first.kind, first.dim, first.merge) != (second.kind, second.dim, second.merge) or first.kind == "all_to_all":
         return None
     axes = (*second.axes, *first.axes) if first.kind == "all_gather" else (*first.axes, *second.axes)
     return replace(second, axes=axes)
@@ -90,17 +92,26 @@ def _minus(have: Tensor, name: str, leaving: tuple[str, ...]) -> Tensor:
 
 def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
     """Pay what is owed and not owed later: scattered into the dimensions that want the axes next, the rest in one."""
-    paying = set(have.owes) - set(need.owes)
+    for kind, axes in by_kind(owed for owed in have.owes if owed not in need.owes):
+        for step in _paid(have, need, kind, set(axes)):
+            have = step.after
+            yield step
+
+
+def _paid(have: Tensor, need: Tensor, kind: str, paying: set[str]) -> Iterator[Step]:
     for name, wants in _wanted(have, need).items():
         cuts = _leading(wants, paying)
         if axes := axes_of(cuts):
-            paying -= set(axes)
-            have = replace(_plus(have, need, name, cuts), owes=tuple(a for a in have.owes if a not in axes))
-            yield Step("reduce_scatter", axes, name, name, have)
+            paying = paying - set(axes)
+            have = replace(_plus(have, need, name, cuts), owes=_without(have.owes, axes))
+            yield Step("reduce_scatter", axes, name, name, have, kind)
     if paying:
-        axes = tuple(axis for axis in have.owes if axis in paying)
-        have = replace(have, owes=tuple(axis for axis in have.owes if axis not in paying))
-        yield Step("all_reduce", axes, "", "", have)
+        axes = tuple(axis for axis in have.debtors if axis in paying)
+        yield Step("all_reduce", axes, "", "", replace(have, owes=_without(have.owes, axes)), kind)
+
+
+def _without(owes: tuple[str, ...], axes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(owed for owed in owes if debtor(owed) not in axes)
 
 
 def _leading(wants: tuple[str, ...], available: set[str]) -> tuple[str, ...]:

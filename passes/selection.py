@@ -24,4 +24,4 @@ def _selects(op: object, index: int) -> bool:
         return False
     if index in op.RULE.selects:
         return True
-    return op.RULE.role in CARRIERS and len(op.operands) == 1 and is_selection(op.out)
+    return op.RULE.role in CARRIERS and is_selection(op.out)

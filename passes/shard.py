@@ -6,7 +6,7 @@
 
 An axis of the plan cuts, at an operator, the one dimension its rule names there (or one related to it: heads cut
 kv_heads, tokens cut expert_tokens). Operands need their share of that layout, results inherit it; contracting a cut
-dimension leaves a sum owed. A debt passes operators that are linear in it while the result is no larger; where any
+dimension leaves a debt. A sum that is owed passes operators linear in it while the result is no larger; where any
 user refuses it, it is paid once for all users. Whatever differs becomes a `dag.move`, shared by all users of it.
 """
 
@@ -22,6 +22,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ..diagnostics import Diagnostic, Refused
+from ..ir.debts import SUM, debt, debtors, kind_of
 from ..ir.dims import Sizes, number, ratio, rounded_up
 from ..ir.layout import Dim, Tensor
 from ..ir.mesh import Mesh
@@ -139,7 +140,7 @@ class _Sharder:
         pool = tensor_of(op.out).pool
         needs = [_share(tensor_of(v), op.operand_names(i), cuts, pool) for i, v in enumerate(op.operands)]
         debts = self._debts(op, {axis for each in cuts.values() for axis in axes_of(each)})
-        owed = {axis for name in op.sums() for axis in axes_of(cuts.get(name, ()))}
+        owed = {debt(axis, op.RULE.debt) for name in op.sums() for axis in axes_of(cuts.get(name, ()))}
         out = _share(tensor_of(op.out), {}, cuts, pool)
         out = replace(out, owes=self.cuts.ordered(owed.union(*debts.values())))
         needs = [replace(need, owes=debts.get(i, ())) for i, need in enumerate(needs)]
@@ -149,7 +150,7 @@ class _Sharder:
         self._emit(op, [self._operand(v, need) for v, need in zip(op.operands, needs, strict=True)], out)
 
     def _debts(self, op: Operator, used: set[str]) -> dict[int, tuple[str, ...]]:
-        """Per operand the axes whose sum stays owed through this operator; other debts are refused and noted."""
+        """Per operand the debts that stay owed through this operator; others are refused and noted."""
         owing = {i: self._owed(v) for i, v in enumerate(op.operands) if self._owed(v)}
         if not owing or self._passes(op, owing, used):
             return owing
@@ -163,12 +164,13 @@ class _Sharder:
         return tensor_of(self.env[value]).owes
 
     def _passes(self, op: Operator, owing: dict[int, tuple[str, ...]], used: set[str]) -> bool:
-        """Linear in exactly the owing operands, which owe the same; the axes cut nothing here; the result no larger."""
+        """Linear in exactly the operands that owe, the same sum; the axes cut nothing here; the result no larger."""
         if tuple(owing) not in op.RULE.linear or len(set(owing.values())) > 1:
             return False
-        first, axes = next(iter(owing.items()))
+        first, owes = next(iter(owing.items()))
         growth = ratio(*(self.cuts.sizes.exact(tensor_of(v).points) for v in (op.out, op.operands[first])))
-        return used.isdisjoint(axes) and growth is not None and growth <= 1
+        sums = all(kind_of(owed) == SUM for owed in owes)
+        return sums and used.isdisjoint(debtors(owes)) and growth is not None and growth <= 1
 
     def _operand(self, value: SSAValue, need: Tensor) -> SSAValue:
         if isinstance(value.owner, WeightOp):

@@ -26,6 +26,7 @@ TITLES = {
     "scores": "Scores QKᵀ",
     "scale": "Scale 1/√d_k",
     "mask": "Causal mask",
+    "lse": "Log-sum-exp",
     "context": "Context PV",
     "attention_residual": "Residual add (attention)",
     "ffn_residual": "Residual add (FFN)",

@@ -37,6 +37,8 @@ class Example:
 
 
 EPS = {"eps": FloatAttr(1e-6, f64)}
+LARGE_EPS = {"eps": FloatAttr(16.0, f64)}
+"""For squares that are random numbers, some of them negative."""
 THREE = FloatAttr(3.0, f64)
 OVER_TP = {"axes": ("tp",)}
 
@@ -62,6 +64,14 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((SCORES,), {"over": "kv_len"}),
         Example(("batch_size seq_len experts",), {"over": "experts"}),
     ],
+    "log_sum_exp": [Example((SCORES,), {"over": "kv_len"})],
+    "mean": [Example((X,), {"over": "hidden"})],
+    "mean_square": [
+        Example((X,), {"over": "hidden"}), Example((HEADS,), {"over": "d_k"}), Example((X, TOKENS), {"over": "hidden"}),
+    ],
+    "exp_minus": [Example((SCORES, "batch_size heads seq_len"))],
+    "rms_scale": [Example((X, TOKENS, "hidden"), LARGE_EPS)],
+    "layer_scale": [Example((X, TOKENS, TOKENS, "hidden", "hidden"), LARGE_EPS)],
     "rope": [Example((HEADS,), {"theta": FloatAttr(1e4, f64)}), Example((KEYS,), {"theta": FloatAttr(1e4, f64)})],
     "cache": [Example((KEYS,))],
     "scores": [Example((HEADS, KEYS)), Example((HEADS, "batch_size seq_len=11 kv_heads=6 d_k"))],

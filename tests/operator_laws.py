@@ -1,7 +1,9 @@
 """The laws that every operator keeps, taken from its own declarations. Each gives what it finds wrong, in words.
 
 split    cut any names that are not `whole` into uneven parts, and into every second index, compute the pieces, put them
-         where their indices say and add where the cut name is contracted: that is the whole
+         where their indices say and merge them by the kind of debt where the cut name is contracted: that is the whole
+form     the split form makes what the operator makes, and its steps (operators with laws of their own) may be cut
+         where the operator may not
 linear   over every operand set declared linear, op(3a − b) = 3 op(a) − op(b)
 stack    the pieces of several devices at once make what each makes alone
 index    indices and extents of names that are not `indexed` may be any
@@ -15,10 +17,12 @@ from itertools import combinations, groupby, product
 import numpy as np
 from operator_examples import KINDS, Kind, numbers, totals
 
+from dagc.ir.debts import KINDS as KIND_OF_DEBT
 from dagc.ir.evaluate import follow
 from dagc.ir.op import Indices, Operator, tensor_of
 from dagc.ir.ops.moe import SOURCES
 from dagc.ir.residues import Residues
+from dagc.passes.verify.forms import split
 
 # Pieces of the joint space: per name the indices a device holds. A piece has no device axis, several stacked have.
 
@@ -131,10 +135,11 @@ def seen(op: Operator, name: str) -> bool:
 
 
 def joins(op: Operator, inputs: Operands, whole: np.ndarray, parts: list[Held]) -> bool:
-    """Put the pieces where their indices say, adding; those that differ in an aligned name only are copies."""
+    """Put the pieces where their indices say, merged; those that differ in an aligned name only are copies."""
     names = tensor_of(op.results[0]).names
     copied = {n for n in parts[0] if n in op.RULE.aligned - op.sums() and not seen(op, n)}
-    joined, copies = np.zeros_like(whole), {}
+    joined, copies, merge = np.zeros_like(whole), {}, KIND_OF_DEBT[op.RULE.debt].merge
+    filled = np.zeros(whole.shape, dtype=bool)
     for cut in parts:
         held = part(op, cut)
         made = alone(op, taken(op, inputs, held), held)
@@ -143,8 +148,27 @@ def joins(op: Operator, inputs: Operands, whole: np.ndarray, parts: list[Held]) 
         if made.shape[: len(names)] != tuple(map(len, where)) or not close(made, first):
             return False
         if first is made:
-            joined[np.ix_(*where)] += made
+            at = np.ix_(*where)
+            joined[at] = merge(np.stack([joined[at], made]), 0) if filled[at].any() else made
+            filled[at] = True
     return close(joined, whole)
+
+
+# The law of split forms.
+
+
+def form_violations(op: Operator, kind: Kind) -> Iterator[str]:
+    """Is the split form, undivided, the operator, and may it be cut where the operator may not?"""
+    inputs, form = numbers(op, kind), split(op)
+    values = dict(zip(form.args, inputs, strict=True))
+    for step in form.ops:
+        assert isinstance(step, Operator)
+        values[step.out] = alone(step, [values[value] for value in step.operands], everything(step))
+        if kept := step.whole() & op.whole():
+            yield f"{step.name} needs {min(kept)} whole, as the operator does"
+    last = form.last_op
+    if last is not None and not close(values[last.results[0]], alone(op, inputs, everything(op))):
+        yield "the split form makes something else"
 
 
 # The other laws.
@@ -207,7 +231,7 @@ def stack_violations(op: Operator, kind: Kind) -> Iterator[str]:
 
 def index_violations(op: Operator, kind: Kind, known: frozenset[str] | None = None) -> Iterator[str]:
     """Indices of names that are not `indexed`, and their extents, are replaced by others."""
-    known = op.RULE.indexed if known is None else known
+    known = op.indexed() if known is None else known
     for piece, held in windows(op, kind)[:3]:
         others = {name: own if name in known else 5 * own[::-1] + 1000 for name, own in held.items()}
         total = {name: size if name in known else size + 7 for name, size in totals(op).items()}
@@ -221,7 +245,13 @@ def index_violations(op: Operator, kind: Kind, known: frozenset[str] | None = No
             return
 
 
-LAWS = {"split": split_violations, "linear": linear_violations, "stack": stack_violations, "index": index_violations}
+LAWS = {
+    "split": split_violations,
+    "form": form_violations,
+    "linear": linear_violations,
+    "stack": stack_violations,
+    "index": index_violations,
+}
 
 
 def violations(op: Operator, *laws: str, kinds: tuple[str, ...] = tuple(KINDS)) -> list[str]:

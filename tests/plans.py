@@ -46,6 +46,8 @@ TWO_LEVEL = (
     rule("*.scores *.scale *.mask *.softmax *.q_rope *.k_rope *.q_norm *.k_norm", "ds"),
 )
 
+SPLIT_KV = (rule("*", "cp", "seq_len"), rule("*.scores *.scale *.mask *.softmax *.context", "cp", "kv_len"))
+
 
 def plan(name: str, rules: tuple[Rule, ...], stages: Stages | None = None, **axes: int) -> Plan:
     return Plan(name, tuple(Axis(axis, size) for axis, size in axes.items()), rules, stages)
@@ -65,6 +67,8 @@ PLANS = {
     "ep_tp": plan("ep_tp", EP + TP, ep=4, tp=2),
     "dp_tp": plan("dp_tp", DP + TP, dp=2, tp=4),
     "two_level": plan("two_level", TWO_LEVEL, hg=4, ds=2),
+    "split_kv": plan("split_kv", SPLIT_KV, cp=8),
+    "hidden": plan("hidden", (rule("*", "hp", "hidden"),), hp=8),
     "tp_pp": plan("tp_pp", TP, Stages("pp"), pp=2, tp=16),
     "tp_pp_uneven": plan("tp_pp_uneven", TP, Stages("pp", (1, 3)), pp=2, tp=4),
 }

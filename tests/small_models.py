@@ -47,6 +47,9 @@ TWO_LEVEL = (
 ALL_TO_EXPERTS = (*DP, *ULYSSES, rule("*.experts", "dp", "experts"), rule("*.experts", "sp", "experts"))
 ZIGZAG = (rule("*", "cp", seq_len="zigzag"),)
 TABLE = "[3, 0, 2, 1]"
+KV_CORE = "*.scores *.scale *.mask *.softmax *.context"
+SPLIT_KV = (*CP, rule(KV_CORE, "cp", "kv_len"))
+HIDDEN = (rule("*", "hp", "hidden"),)
 WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
 
 
@@ -105,6 +108,15 @@ PLANS = {
     "one layer in another order": plan((*ZIGZAG, rule("layers[1]", "cp", "seq_len")), cp=4),
     "pp×cp zigzag": plan(ZIGZAG, "uneven", pp=2, cp=2),
     "tokens cut otherwise in one layer": plan((*EP, *CP, rule("layers[1]", "cp")), ep=2, cp=2),
+    "split kv": plan(SPLIT_KV, cp=4),
+    "split kv zigzag": plan((*ZIGZAG, rule(KV_CORE, "cp", kv_len="zigzag")), cp=2),
+    "split kv over two axes": plan((*DP, *SPLIT_KV, rule(KV_CORE, "dp", "kv_len")), dp=2, cp=2),
+    "split kv×tp, one layer gathers": plan((*SPLIT_KV, *TP, rule("layers[1]", "cp", "seq_len")), cp=2, tp=2),
+    "hidden": plan(HIDDEN, hp=4),
+    "2d tp, hidden cut": plan((*TP, *HIDDEN), tp=2, hp=2),
+    "two-level, norms of heads cut": plan((*TWO_LEVEL, rule("*.q_norm *.k_norm", "ds", "d_k")), hg=2, ds=2),
+    "gate of part of the experts": plan((*EP, rule("*.gate *.gate_softmax", "ep", "experts")), ep=2),
+    "split kv×hidden, pp": plan((*SPLIT_KV, *HIDDEN), "uneven", pp=2, cp=2, hp=2),
 }  # fmt: skip
 
 LISTED = {"dense": (2, 1), "moe": (2, 1), "pattern": (3, 1), "hidden": (2, 1)}

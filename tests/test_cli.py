@@ -136,7 +136,7 @@ def test_a_bad_plan_is_refused_and_nothing_written(tmp_path: Path, flags: tuple,
 
 
 def test_a_rule_that_cuts_two_dimensions_or_a_whole_one_names_itself(tmp_path: Path) -> None:
-    for rule, code in (("[heads, batch_size]", "conflict"), ("[hidden]", "whole")):
+    for rule, code in (("[heads, batch_size]", "conflict"), ("[d_k]", "whole")):
         strategy = tmp_path / "mine.yaml"
         strategy.write_text(f"mesh: {{tp: gpus}}\nrules:\n  - {{at: '*', cut: {{tp: {rule}}}}}\n")
         done = dagc("lower", config(tmp_path), "--strategy", strategy, "--gpus", 2, "--out", tmp_path / "out")
@@ -237,7 +237,7 @@ def test_dumps_parse_back_and_resume_in_opt(tmp_path: Path) -> None:
     assert dagc("lower", config(tmp_path), *args).exit_code == 0
     dumps = sorted((tmp_path / "ir").rglob("*.mlir"))
     assert [path.name for path in dumps] == [
-        f"0{i}-{n}.mlir" for i, n in enumerate(("logical", "place", "shard", "communicate", "tidy"))
+        f"0{i}-{n}.mlir" for i, n in enumerate(("logical", "place", "split", "shard", "communicate", "tidy"))
     ]
     for path in dumps:
         parse_module(path.read_text())

@@ -27,10 +27,7 @@ from dagc.ir.ops.moe import CountOp
 from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, GatherOp, ReduceScatterOp, SliceOp
 from dagc.ir.ops.program import OutputOp, RepeatOp, WeightOp
 from dagc.ir.plan import Plan
-from dagc.passes.communicate import CommunicatePass
-from dagc.passes.place import PlacePass
-from dagc.passes.shard import ShardPass
-from dagc.passes.tidy import TidyPass
+from dagc.pipeline import PIPELINE
 
 
 def cases() -> Iterator[object]:
@@ -45,11 +42,11 @@ def cases() -> Iterator[object]:
     yield pytest.param("pattern", plan((*EP, rule("layers[3].attention", "ep", "heads")), ep=2), id="pattern-layer 3")
 
 
-def lower(model: str, strategy: Plan, passes: int = 4) -> ModuleOp:
+def lower(model: str, strategy: Plan, passes: int = len(PIPELINE)) -> ModuleOp:
     """The module after so many of the passes."""
     module = build(MODELS[model])
     annotate(module, plan=strategy, sizes=sizes_of(module).bind(**SIZES))
-    for step in (PlacePass(), ShardPass(), CommunicatePass(), TidyPass())[:passes]:
+    for step in PIPELINE[:passes]:
         step.apply(context(), module)
     module.verify()
     return module
@@ -122,8 +119,10 @@ def test_every_paid_value_on_every_gpu_is_the_undivided_one(model: str, strategy
     assert compared > 10
 
 
-@pytest.mark.parametrize("passes", [1, 2, 3], ids=["placed", "sharded", "communicated"])
-@pytest.mark.parametrize("name", ["tp4, more than kv heads", "ep×tp", "cp, experts over cp", "pp×ep×tp-sp"])
+@pytest.mark.parametrize("passes", range(1, len(PIPELINE)), ids=[step.name for step in PIPELINE[:-1]])
+@pytest.mark.parametrize(
+    "name", ["tp4, more than kv heads", "ep×tp", "cp, experts over cp", "pp×ep×tp-sp", "split kv×hidden, pp"]
+)
 def test_every_stage_of_lowering_computes_the_model(name: str, passes: int) -> None:
     module = lower("moe", PLANS[name], passes)
     assert close(evaluate(module, inputs("moe"), WEIGHTS), result(*undivided("moe")))

@@ -19,7 +19,16 @@ def test_a_module_round_trips_with_its_locations(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "dims", ["[k = ceildiv(B, 0)]", "[k = ceildiv(B)]", "[k]", "[k = 4 /]", "[k = __import__(4)]", "[k = 4], complex"]
+    "dims",
+    [
+        "[k = ceildiv(B, 0)]",
+        "[k = ceildiv(B)]",
+        "[k]",
+        "[k = 4 /]",
+        "[k = __import__(4)]",
+        "[k = 4], complex",
+        "[k = 4], bf16, owes max over [tp]",
+    ],
 )
 def test_a_wrong_type_names_its_line(dims: str) -> None:
     text = f'builtin.module {{\n  %w = dag.weight() at "w" : -> !dag.tensor<{dims}, bf16>\n}}'
@@ -29,11 +38,19 @@ def test_a_wrong_type_names_its_line(dims: str) -> None:
     assert (found.code, found.where) == ("syntax", "m.mlir:2")
 
 
+@pytest.mark.parametrize(
+    "rest",
+    ["bf16, owes sum over [tp, cp], on all", "bf16, owes lse over [cp]", "f32, owes lse over [a], owes sum over [b]"],
+)
+def test_a_type_round_trips(rest: str) -> None:
+    text = f'builtin.module {{\n  %w = dag.weight() at "w" : -> !dag.tensor<[k = 4 / tp zigzag], {rest}>\n}}'
+    assert f"[k = 4 / tp zigzag], {rest}>" in text_of(parse_module(text))
+
+
 def test_any_xdsl_tool_reads_the_dialect() -> None:
     from xdsl.universe import Universe
 
     multiverse = Universe.get_multiverse()
     assert multiverse.all_dialects["dag"]().name == "dag"
-    assert {name: multiverse.all_passes[name]().name for name in ("place", "shard", "communicate", "tidy")} == {
-        name: name for name in ("place", "shard", "communicate", "tidy")
-    }
+    passes = ("place", "split", "shard", "communicate", "tidy")
+    assert {name: multiverse.all_passes[name]().name for name in passes} == {name: name for name in passes}

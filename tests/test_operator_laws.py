@@ -18,6 +18,14 @@ from dagc.ir.ops.lookup import LookupOp
 from dagc.ir.ops.moe import CombineOp, CountOp, DispatchOp, TopKOp, routes
 from dagc.ir.ops.normalize import LayerNormOp, Normalize, RmsNormOp, SoftmaxOp
 from dagc.ir.ops.pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
+from dagc.ir.ops.statistics import (
+    ExpMinusOp,
+    LayerScaleOp,
+    LogSumExpOp,
+    MeanOp,
+    MeanSquareOp,
+    RmsScaleOp,
+)
 from dagc.ir.residues import nonlinear, residues
 
 # Every operator keeps them.
@@ -55,7 +63,7 @@ def test_the_stack_law_stacks_devices_that_hold_different_parts(kind: type[Opera
 @pytest.mark.parametrize("kind", [*COMPUTE, *MOVES], ids=short)
 def test_declarations_name_what_exists(kind: type[Operator]) -> None:
     for op in cases(kind):
-        assert op.whole() | op.sums() | op.derived().keys() | op.RULE.indexed <= op.joint().keys()
+        assert op.whole() | op.sums() | op.derived().keys() | op.indexed() <= op.joint().keys()
         assert {i for operands in op.RULE.linear for i in operands} | {*op.RULE.selects} <= {*range(len(op.operands))}
 
 
@@ -70,6 +78,12 @@ NOT_OF_WHOLE_NUMBERS = {
     RmsNormOp: "a random function for the root",
     LayerNormOp: "a random function for the root",
     SoftmaxOp: "a random function for exp",
+    LogSumExpOp: "a random function for exp",
+    ExpMinusOp: "a random function for exp",
+    MeanOp: "residues are divided exactly",
+    MeanSquareOp: "residues are divided exactly",
+    RmsScaleOp: "a random function for the root",
+    LayerScaleOp: "a random function for the root",
     RopeOp: "random numbers for cosines",
     TopKOp: "residues are ordered otherwise, and divided exactly",
 }

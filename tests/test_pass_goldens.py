@@ -32,6 +32,17 @@ GOLDENS = {
     ("place", "tp=8"): """
         CHECK: dag.mesh = #dag.mesh<[tp.0 = 4, tp.1 = 2]>
         """,
+    ("split", "split-kv=2"): """
+        CHECK: %mask = dag.mask
+        CHECK-NEXT: %lse = dag.log_sum_exp(%mask) at "layers.attention.core.softmax.lse" {over = "kv_len"}
+        CHECK-NEXT: %softmax = dag.exp_minus(%mask, %lse) at "layers.attention.core.softmax" :
+        CHECK: dag.softmax({{.*}} at "layers.moe.gate_softmax"
+        """,
+    ("communicate", "split-kv=2"): """
+        CHECK: dag.all_gather({{.*}} at "layers.attention.q_proj" {axes = ["cp"], dim = "seq_len"}
+        CHECK: dag.all_reduce({{.*}}softmax.lse" {axes = ["cp"], merge = "lse"} {{.*}}owes lse over [cp], on all>
+        CHECK: dag.reduce_scatter({{.*}} at "layers.attention.core.context" {axes = ["cp"], dim = "seq_len"}
+        """,
     ("shard", "tp=8"): """
         CHECK: at "layers.attention.q_proj"{{.*}}heads = 8 / tp.0 / tp.1, d_k
         CHECK: at "layers.attention.k_proj"{{.*}}kv_heads = 4 / tp.0, d_k

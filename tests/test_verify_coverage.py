@@ -20,6 +20,7 @@ from dagc.passes.verify.shards import held
 
 Break = Callable[[ModuleOp], object]
 QUERY = "layers.attention.q_rope"
+LSE = "layers.attention.core.softmax.lse"
 
 
 def repeats(module: ModuleOp) -> list[RepeatOp]:
@@ -66,6 +67,11 @@ def keys_for_values(module: ModuleOp) -> None:
     core.operands = [core.operands[0], at(module, "layers.attention.core.k_cache").out]
 
 
+def other_statistic(module: ModuleOp) -> None:
+    norm = at(module, "layers.ffn_norm")
+    norm.operands = [norm.operands[0], at(module, "layers.attention_norm.mean_square").out, norm.operands[2]]
+
+
 def exchanged_names(module: ModuleOp) -> None:
     first, second = at(module, "layers.attention.k_rope"), at(module, "layers.attention.core.k_cache")
     paths = first.properties["path"], second.properties["path"]
@@ -106,6 +112,9 @@ FAULTS: dict[str, tuple[str, str, Break]] = {
     "a scale changed": ("tp", "k is", changed("layers.moe.top_k", k=3)),
     "another operator": ("tp", "is dag.cache, in the model dag.rope", exchanged_names),
     "values from keys": ("tp", "operand 1 is layers.attention.core.k_cache of layer 0", keys_for_values),
+    "half of a split form": ("split_kv", "is dag.exp_minus, in the model dag.softmax", lambda m: bypass(at(m, LSE))),
+    "a statistic over another name": ("split_kv", "over is", changed(LSE, over="heads")),
+    "another norm's statistic": ("hidden", "operand 1 is layers.attention_norm.mean_square of", other_statistic),
     "another size": ("tp", "undivided result is not the model's", another_size),
     "another order": ("tp", "comes where layers.attention.q_norm of layer 0 is next", late_norm),
     "another mesh": ("tp", "the mesh has 4 GPUs, the plan tp 8", lambda m: annotate(m, mesh=Mesh((("tp", 4),)))),

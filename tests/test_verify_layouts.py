@@ -19,11 +19,17 @@ from dagc.passes.verify import verify_module
 from dagc.passes.verify.layouts import check
 
 CORE = "layers.attention.core"
+LSE_OF_LAYER = "attention.core.softmax.lse"
+LSE = f"layers.{LSE_OF_LAYER}"
 Break = Callable[[ModuleOp], object]
 
 
 def unpaid(module: ModuleOp) -> None:
     bypass(at(module, "layers.attention.o_proj", "all_reduce"))
+
+
+def unpaid_lse(module: ModuleOp) -> None:
+    bypass(at(module, LSE, "all_reduce"))
 
 
 def unpaid_shared_expert(module: ModuleOp) -> None:
@@ -117,6 +123,22 @@ FAULTS = {
     "reduced twice": Fault("tp", "layout", "reduces over tp, but no sum is owed", twice),
     "another axis": Fault("ep_tp", "layout", "reduces over ep, but no sum", over("o_proj", "all_reduce", "ep")),
     "over nothing": Fault("tp", "layout", "runs over nothing", over("o_proj", "all_reduce")),
+    # kinds of debts
+    "lse into an operator": Fault("split_kv", "unpaid", "takes no operand that owes a log-sum-exp", unpaid_lse),
+    "lse called a sum": Fault("split_kv", "unpaid", "owes a log-sum-exp over cp, which", to(LSE, owes=("cp",))),
+    "sum called an lse": Fault(
+        "hidden", "layout", "the type owes a log-sum-exp over hp", to("layers.ffn_norm.mean_square", owes=("hp lse",))
+    ),
+    "lse added up": Fault(
+        "split_kv", "layout", "merges by a sum what owes a log-sum-exp", put(LSE_OF_LAYER, "all_reduce", merge="sum")
+    ),
+    "sum merged as an lse": Fault(
+        "hidden",
+        "layout",
+        "merges by a log-sum-exp what owes a sum",
+        put("ffn_norm.mean_square", "all_reduce", merge="lse"),
+    ),
+    "two kinds": Fault("dp_tp", "layout", "debts of two kinds", to(f"{CORE}.scale", owes=("dp", "tp lse"))),
     # names
     "whole name cut": Fault("cp", "layout", "experts must be whole, but is cut by cp", gate_cut),
     "operands disagree": Fault(

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from emitted import apart_on, emitted, row_of, shared, swapped, verdict, with_port, with_row
 from small_models import MODELS, PLANS
-from xdsl.dialects.builtin import FloatAttr
+from xdsl.dialects.builtin import FloatAttr, StringAttr
 from xdsl.ir import Attribute
 
 from dagc.diagnostics import Refused
 from dagc.ir.deployment import Deployment
+from dagc.ir.ops.statistics import Mean
 from dagc.passes.apart import apart
 from dagc.passes.verify import Floats, verify_graph
 from dagc.passes.verify.parts import parts
@@ -45,7 +46,10 @@ def test_experts_drawn_apart_are_the_model(model: str, plan: str) -> None:
     assert found.holds, "\n".join(map(str, found.diagnostics))
 
 
-@pytest.mark.parametrize(("model", "plan"), [("dense", "tp-sp"), ("moe", "ep×tp"), ("pattern", "pp×tp")])
+@pytest.mark.parametrize(
+    ("model", "plan"),
+    [("dense", "tp-sp"), ("moe", "ep×tp"), ("pattern", "pp×tp"), ("dense", "split kv"), ("pattern", "hidden")],
+)
 def test_in_floats_too(model: str, plan: str) -> None:
     deployment, logical, sizes = emitted(model, plan)
     found = verify_graph(deployment, logical, sizes, Floats)
@@ -132,6 +136,9 @@ FAULTS: dict[str, tuple[str, str, Callable[[Deployment], Deployment], str]] = {
     "gate for up": ("dense", "tp2", other_weight("gate_proj", "layers.ffn.up_proj.weight"), "graph coverage"),
     "a lost residual": ("dense", "tp2", relinked(attention_residual_0="attention_norm"), "meaning"),
     "a body that yields another value": ("dense", "tp2", relinked(final_norm_0="attention_residual"), "graph laws"),
+    "a log-sum-exp added up": ("dense", "split kv", property_of("all_reduce", "merge", StringAttr("sum")), "meaning"),
+    "a sum merged otherwise": ("dense", "hidden", property_of("all_reduce", "merge", StringAttr("lse")), "meaning"),
+    "exp minus another number": ("dense", "split kv", relinked(softmax_1="lse"), "graph laws"),
     "another eps": ("dense", "tp2", property_of("attention_norm", "eps", FloatAttr(0.5, 64)), "graph coverage"),
 }  # fmt: skip
 
@@ -155,6 +162,14 @@ def test_a_fault_is_caught_and_the_layer_named(name: str) -> None:
     model, plan, change, layer = FAULTS[name]
     found = verdict(change(emitted(model, plan)[0]), model, plan)
     assert found.caught_by == layer, "\n".join(map(str, found.diagnostics))
+
+
+def test_a_mean_over_what_a_gpu_holds_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment, *_ = emitted("pattern", "hidden")
+    monkeypatch.setattr(Mean, "mean", lambda op, x, at: np.mean(x, axis=op.axis()))
+    found = verdict(deployment, "pattern", "hidden")
+    assert found.caught_by == "meaning"
+    assert found.diagnostics[0].problem.startswith("mean: on GPU 0 is not what")
 
 
 def test_the_first_value_that_differs_is_named() -> None:

@@ -23,9 +23,11 @@ from .move import (
 from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
 from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
 from .program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp
 
 COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
+    LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
     RopeOp, CacheOp, ScoresOp, MaskOp, ContextOp, LookupOp, TopKOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (

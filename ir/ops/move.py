@@ -6,7 +6,7 @@ all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv th
 
 What joins or splits a dimension states in which `order` its parts hold it, one level per axis (`2 contiguous / 4
 zigzag`; nothing: runs, member after member): parts are split from where the order says, and joined to there. An
-all-to-all may join `dim` in one order and split `to` in another, its `to_order`.
+all-to-all may join `dim` in one order and split `to` in another, its `to_order`. A reduction states what it merges by.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
+from ..debts import KINDS, SUM
 from ..dims import Size
 from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
@@ -84,17 +85,33 @@ class Collective(Mover):
         return self.FACTOR * held * (members - 1) / members
 
 
+class Reduction(Collective):
+    """Pays a debt: the group's addends are merged as those of a debt of the kind `merge` (nothing: a sum)."""
+
+    merge = opt_prop_def(StringAttr)
+
+    @property
+    def kind(self) -> str:
+        """The kind of debt that it pays."""
+        return self.merge.data if self.merge else SUM
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.kind not in KINDS:
+            raise VerifyException(f"{self.path.data}: merge is none of {', '.join(KINDS)}: {self.kind!r}")
+
+
 @irdl_op_definition
-class AllReduceOp(Collective):
-    """Pays a debt: every member gets the sum over the group."""
+class AllReduceOp(Reduction):
+    """Every member gets the value of all addends."""
 
     name = "dag.all_reduce"
     FACTOR: ClassVar[int] = 2
 
 
 @irdl_op_definition
-class ReduceScatterOp(Collective):
-    """Pays a debt and cuts `dim`: every member gets its part of the sum."""
+class ReduceScatterOp(Reduction):
+    """Every member gets its part of it, `dim` cut."""
 
     name = "dag.reduce_scatter"
     dim = prop_def(StringAttr)

@@ -1,4 +1,7 @@
-"""Operators that need one dimension whole because they divide by a statistic of it."""
+"""Operators that need one dimension whole because they divide by a statistic of it.
+
+Where it is cut, their split form takes the statistic first: rms_norm = mean square, which owes a sum, and scale.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 from xdsl.dialects.builtin import FloatAttr, StringAttr
+from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, prop_def
 
 from ..layout import Tensor
-from ..op import Computation, Indices, Role, Rule
+from ..op import Computation, Indices, Operator, Role, Rule
 from ..residues import nonlinear
 from .linear import broadcast
+from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp
 
 
 class Normalize(Computation):
@@ -32,6 +37,10 @@ class Normalize(Computation):
     def axis(self) -> int:
         return list(self.operand_names(0)).index(self.over.data) + 1
 
+    def under(self, name: str) -> str:
+        """The path of a step of the split form."""
+        return f"{self.path.data}.{name}"
+
     def spread(self, gain: np.ndarray, index: int) -> np.ndarray:
         return broadcast(gain, list(self.operand_names(index)), list(self.operand_names(0)))
 
@@ -49,6 +58,11 @@ class RmsNormOp(Normalize):
         mean = np.mean(x * x, axis=self.axis(), keepdims=True)
         return x / nonlinear("sqrt", np.sqrt, mean + self.eps.value.data) * self.spread(inputs[1], 1)
 
+    def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
+        x, gain = inputs
+        square = MeanSquareOp.of(x, path=self.under("mean_square"), over=self.over)
+        return square, RmsScaleOp.of(x, square.out, gain, path=self.path.data, eps=self.eps)
+
 
 @irdl_op_definition
 class LayerNormOp(Normalize):
@@ -64,6 +78,13 @@ class LayerNormOp(Normalize):
         scaled = centred / nonlinear("sqrt", np.sqrt, variance + self.eps.value.data)
         return scaled * self.spread(inputs[1], 1) + self.spread(inputs[2], 2)
 
+    def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
+        x, gain, bias = inputs
+        mean = MeanOp.of(x, path=self.under("mean"), over=self.over)
+        variance = MeanSquareOp.of(x, mean.out, path=self.under("variance"), over=self.over)
+        last = LayerScaleOp.of(x, mean.out, variance.out, gain, bias, path=self.path.data, eps=self.eps)
+        return mean, variance, last
+
 
 @irdl_op_definition
 class SoftmaxOp(Normalize):
@@ -75,6 +96,11 @@ class SoftmaxOp(Normalize):
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         shifted = nonlinear("exp", self._stable, inputs[0])
         return shifted / shifted.sum(axis=self.axis(), keepdims=True)
+
+    def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
+        (x,) = inputs
+        lse = LogSumExpOp.of(x, path=self.under("lse"), over=self.over)
+        return lse, ExpMinusOp.of(x, lse.out, path=self.path.data)
 
     def _stable(self, x: np.ndarray) -> np.ndarray:
         """exp without overflow; the factor is the same above and below the line."""

@@ -3,6 +3,7 @@
 * the mesh has the GPUs of the plan
 * layers 0 … n-1 run exactly once, in order (`layers`)
 * every operator and every weight of every layer is there exactly once, none is extra, and the order is the same
+* an operator may be there in its split form (`forms`)
 * each has the same properties (a tied weight its tie), the same undivided result, and reads what it read
 * the GPUs of a pool hold every part of a weight, each equally often (`shards`)
 """
@@ -22,6 +23,7 @@ from ...ir.op import Operator, tensor_of
 from ...ir.ops.program import WeightOp
 from . import layers, shards
 from .findings import finding, site
+from .forms import computed
 from .program import Identity, Step, sample, spans, steps
 from .stages import Stage, stage_of
 
@@ -34,9 +36,13 @@ def check(module: ModuleOp, logical: ModuleOp | None = None) -> list[Diagnostic]
     if found or logical is None:
         return found
     shown = sample(spans(module), spans(logical))
-    if not _compare(steps(module, shown), steps(logical, shown)):
-        return []
-    return _compare(steps(module), steps(logical))
+    return _against(module, logical, shown) and _against(module, logical, None)
+
+
+def _against(module: ModuleOp, logical: ModuleOp, shown: frozenset[int] | None) -> list[Diagnostic]:
+    """What differs in these layers, or in all."""
+    actual = steps(module, shown)
+    return _compare(actual, computed(steps(logical, shown), {step.identity for step in actual}))
 
 
 def _gpus(module: ModuleOp) -> Iterator[Diagnostic]:

@@ -7,6 +7,7 @@ from xdsl.ir import Operation
 from xdsl.irdl import IRDLOperation
 
 from ...diagnostics import Diagnostic
+from ...ir.debts import KINDS, by_kind
 from ...ir.op import where_of
 
 
@@ -33,3 +34,11 @@ def axes_text(axes: tuple[str, ...]) -> str:
     'ep·tp'
     """
     return "·".join(axes) or "nothing"
+
+
+def debts_text(owes: tuple[str, ...]) -> str:
+    """
+    >>> debts_text(("ep", "tp")), debts_text(("cp lse",))
+    ('a sum over ep·tp', 'a log-sum-exp over cp')
+    """
+    return ", ".join(f"{KINDS[kind].called} over {axes_text(axes)}" for kind, axes in by_kind(owes)) or "nothing"

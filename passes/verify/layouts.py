@@ -1,6 +1,7 @@
 """Every operator checks the layouts of its operands and result, from the types and its declaration alone. Guarantees:
 
-* an axis is one of the mesh's inside a pool and appears once in a type; every value is on a pool of the mesh
+* an axis is one of the mesh's inside a pool and appears once in a type; every value is on a pool of the mesh and owes
+  debts of one kind
 * operands and result agree, name by name of the joint space, on which axes cut it, and in which order
 * a name that must be whole is uncut; an axis cuts at most one name that is free
 * a name that follows others by a relation (kv_heads: heads) is cut as they are, as far as that divides it; what lies
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
+from ...ir.debts import kind_of
 from ...ir.layout import Tensor
 from ...ir.mesh import HOST, Mesh
 from ...ir.module import mesh_of, operators
@@ -28,7 +30,7 @@ from ...ir.ops.program import InputOp, OutputOp, RepeatOp
 from ...ir.orders import axes_of
 from ...ir.types import TensorType
 from . import debts, movers
-from .findings import axes_text, finding
+from .findings import axes_text, debts_text, finding
 from .following import followers
 from .stages import Stage, stage_of
 
@@ -55,7 +57,7 @@ def _operator(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
 def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
     """The laws of a type by itself."""
     tensor = tensor_of(op.out)
-    used = (*tensor.axes, *tensor.owes)
+    used = (*tensor.axes, *tensor.debtors)
     if unknown := [axis for axis in used if axis not in mesh.inner]:
         problem = f"axis {unknown[0]} is none of the mesh's"
         yield finding("layout", op, problem, expected=", ".join(mesh.inner), actual=unknown[0])
@@ -65,6 +67,8 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
         if dim.name in UNORDERED and dim.cuts != dim.axes:
             problem = f"rows of {dim.name} lie in any order, so that their parts have none"
             yield finding("layout", op, problem, expected=axes_text(dim.axes), actual=axes_text(dim.cuts))
+    if len({kind_of(owed) for owed in tensor.owes}) > 1:
+        yield finding("layout", op, "a value owes debts of two kinds", actual=debts_text(tensor.owes))
     if tensor.pool not in (*mesh.pools, HOST):
         yield finding("layout", op, f"there is no pool {tensor.pool}", expected=", ".join(mesh.pools))
 
@@ -72,7 +76,7 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
 def _host(op: Operator) -> Iterator[Diagnostic]:
     for tensor in [tensor_of(value) for value in (*op.operands, op.out)]:
         if tensor.owes:
-            yield finding("unpaid", op, f"the total value owes a sum over {axes_text(tensor.owes)}")
+            yield finding("unpaid", op, f"the total value owes {debts_text(tensor.owes)}")
         if tensor.axes or tensor.pool != HOST:
             yield finding("layout", op, "the total value is not whole on the host", actual=str(TensorType(tensor)))
 
@@ -128,4 +132,4 @@ def _joint_laws(op: Operator, cuts: dict[str, tuple[str, ...]], mesh: Mesh) -> I
 def _repeat(op: RepeatOp) -> Iterator[Diagnostic]:
     owes = tensor_of(op.init).owes
     if owes:
-        yield finding("unpaid", op, f"the carried value owes a sum over {axes_text(owes)}")
+        yield finding("unpaid", op, f"the carried value owes {debts_text(owes)}")

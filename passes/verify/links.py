@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...diagnostics import Diagnostic
+from ...ir.debts import KINDS
 from ...ir.deployment import Deployment, EdgeKind, Kind, Link, Port, Row, Share
 from .rows import about, gpus_text
 
@@ -76,11 +77,12 @@ def _differ(one: Share | None, other: Share | None, gpus: np.ndarray) -> np.ndar
 
 
 def _stated(port: Port) -> tuple[object, ...]:
-    return port.names, port.local, port.whole, port.dtype
+    return port.names, port.local, port.whole, port.dtype, port.debt
 
 
 def _text(port: Port) -> str:
-    return f"{port.text()} of {port.text(whole=True)} {port.dtype}"
+    owed = f", of which {KINDS[port.debt].called} is owed" if port.addend else ""
+    return f"{port.text()} of {port.text(whole=True)} {port.dtype}{owed}"
 
 
 def _fed(deployment: Deployment, row: Row, slot: int, links: list[Link]) -> Iterator[Diagnostic]:

@@ -1,6 +1,6 @@
 """What each move makes of a layout. Guarantees, per move:
 
-* all_reduce, reduce_scatter   the sum is owed over exactly these axes (a paid value is never reduced again)
+* all_reduce, reduce_scatter   what they merge by is owed over these axes (a paid value is never reduced again)
 * reduce_scatter, slice        the axes cut nothing before and cut `dim` innermost after
 * all_gather                   the axes cut `dim` innermost before, and nothing after
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
@@ -20,6 +20,7 @@ from typing import cast
 from xdsl.dialects.builtin import StringAttr
 
 from ...diagnostics import Diagnostic
+from ...ir.debts import KINDS, debtor, kind_of
 from ...ir.layout import Tensor
 from ...ir.mesh import HOST, Mesh
 from ...ir.op import tensor_of
@@ -34,6 +35,7 @@ from ...ir.ops.move import (
     MoveOp,
     Mover,
     ReduceScatterOp,
+    Reduction,
     ScatterOp,
     SliceOp,
     TransferOp,
@@ -41,7 +43,7 @@ from ...ir.ops.move import (
 )
 from ...ir.orders import CONTIGUOUS, Levels, axes_of, cut, text
 from ...ir.types import TensorType
-from .findings import axes_text, finding
+from .findings import axes_text, debts_text, finding
 
 Axes = tuple[str, ...]
 
@@ -85,11 +87,14 @@ def _over(op: Mover) -> Axes:
     return axes
 
 
-def _paid(axes: Axes, before: Tensor) -> Tensor:
-    """The value after the sum over these axes is made."""
-    if missing := [axis for axis in axes if axis not in before.owes]:
+def _paid(op: Mover, before: Tensor) -> Tensor:
+    """The value after what is owed over the axes of a reduction is merged."""
+    axes, kind = _over(op), cast(Reduction, op).kind
+    if missing := [axis for axis in axes if axis not in before.debtors]:
         raise _Illegal(f"reduces over {missing[0]}, but no sum is owed over it")
-    return replace(before, owes=tuple(axis for axis in before.owes if axis not in axes))
+    if other := [owed for owed in before.owes if debtor(owed) in axes and kind_of(owed) != kind]:
+        raise _Illegal(f"merges by {KINDS[kind].called} what owes {debts_text((other[0],))}")
+    return replace(before, owes=tuple(owed for owed in before.owes if debtor(owed) not in axes))
 
 
 def _sized(op: Mover, mesh: Mesh) -> None:
@@ -111,7 +116,7 @@ def _ordered(axes: Axes, order: Levels) -> Axes:
 
 def _scattered(axes: Axes, dim: str, order: StringAttr | None, before: Tensor) -> Tensor:
     """The value cut by axes that nothing is cut by yet."""
-    if taken := [axis for axis in axes if axis in before.axes or axis in before.owes]:
+    if taken := [axis for axis in axes if axis in before.axes or axis in before.debtors]:
         raise _Illegal(f"cuts {dim} by {taken[0]}, which is in use")
     return before.cut({dim: (*_cuts(before, dim), *_ordered(axes, stated(order)))})
 
@@ -134,12 +139,12 @@ def _cuts(tensor: Tensor, dim: str) -> Axes:
 
 
 def _all_reduce(op: Mover, before: Tensor, after: Tensor) -> Tensor:
-    return _paid(_over(op), before)
+    return _paid(op, before)
 
 
 def _reduce_scatter(op: Mover, before: Tensor, after: Tensor) -> Tensor:
     scatter = cast(ReduceScatterOp, op)
-    return _scattered(_over(op), scatter.dim.data, scatter.order, _paid(_over(op), before))
+    return _scattered(_over(op), scatter.dim.data, scatter.order, _paid(op, before))
 
 
 def _all_gather(op: Mover, before: Tensor, after: Tensor) -> Tensor:
@@ -173,7 +178,7 @@ def _scatter(op: Mover, before: Tensor, after: Tensor) -> Tensor:
 
 def _gather(op: Mover, before: Tensor, after: Tensor) -> Tensor:
     if before.owes:
-        raise _Illegal(f"joins values that owe a sum over {axes_text(before.owes)}", "unpaid")
+        raise _Illegal(f"joins values that owe {debts_text(before.owes)}", "unpaid")
     if before.pool == HOST:
         raise _Illegal("gathers from the host")
     return replace(after.logical(), pool=HOST)

@@ -129,7 +129,7 @@ def _joined(row: Row) -> set[str]:
     op = row.operator
     if op is None:
         return set()
-    joint = op.whole() | op.sums() | op.RULE.indexed
+    joint = op.whole() | op.sums() | op.indexed()
     own = {n for i in range(len(op.operands)) for n, j in op.operand_names(i).items() if j in joint}
     return own | joint
 

@@ -1,6 +1,6 @@
 """The emitted graph is the whole model, once. Guarantees, against the undivided model:
 
-* every operator of every layer is computed, none is extra; repeats cover each layer once
+* every operator of every layer is computed, whole or in its split form, none is extra; repeats cover each layer once
 * every operator is the model's (same kind and properties) and uses the weights the model's uses; tied ones are one
 * the GPUs hold every part of each of its weights and of its result, each part equally often, no GPU one twice
 * what is gathered into the total output is all of it
@@ -21,6 +21,7 @@ from ...ir.deployment import Deployment, Port, Row, Share
 from ...ir.module import plain_path
 from ...ir.ops.move import GatherOp
 from ...ir.ops.program import WeightOp
+from .forms import computed
 from .identity import described, is_moved, own
 from .program import Identity, Step, steps
 from .rows import about
@@ -28,10 +29,11 @@ from .rows import about
 
 def check(deployment: Deployment, model: ModuleOp) -> list[Diagnostic]:
     """What the graph lacks, adds, or holds too often."""
-    wanted = {step.identity: step for step in steps(model)}
     rows = _by_identity(deployment)
+    have = Counter(layer for group in rows.values() for layer in _rounds(group[0]))
+    wanted = {step.identity: step for step in computed(steps(model), have)}
     return [
-        *_missing(deployment, wanted, Counter(layer for group in rows.values() for layer in _rounds(group[0]))),
+        *_missing(deployment, wanted, have),
         *(found for group in rows.values() for found in _alike(group, wanted)),
         *_held(rows.values()),
         *_gathered(deployment),
@@ -78,7 +80,7 @@ def _alike(rows: list[Row], wanted: dict[Identity, Step]) -> Iterator[Diagnostic
     step = wanted.get(own(rows[0]))
     if step is None:
         return
-    weights = _weights(step)
+    weights = _weights(step, wanted)
     for row in rows:
         if row.operator is not None and described(row.operator) != described(step.op):
             yield about("coverage", row, f"is not the model's {step.op.name}, or has other properties")
@@ -90,9 +92,10 @@ def _alike(rows: list[Row], wanted: dict[Identity, Step]) -> Iterator[Diagnostic
             yield about("coverage", row, "uses other weights than the model", expected=expected, actual=actual)
 
 
-def _weights(step: Step) -> list[tuple[str, str]]:
+def _weights(step: Step, wanted: dict[Identity, Step]) -> list[tuple[str, str]]:
     """The weights that the model's operator reads, and the parameters that they are: another's where they are tied."""
-    found = [value.owner for value in step.op.operands if isinstance(value.owner, WeightOp)]
+    read = [wanted[identity].op for identity in step.reads if identity in wanted]
+    found = [op for op in read if isinstance(op, WeightOp)]
     return [(plain_path(weight.path.data), plain_path((weight.tied or weight.path).data)) for weight in found]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from small_models import MODELS
+from small_models import MODELS, PLANS
 from xdsl.dialects.builtin import ModuleOp
 
 from dagc.frontends.build import build
@@ -15,6 +15,7 @@ from dagc.ir.deployment import Deployment
 from dagc.ir.dims import Sizes
 from dagc.ir.evaluate import evaluate, random_weights
 from dagc.ir.module import annotate, sizes_of
+from dagc.ir.plan import Plan
 from dagc.passes.expand import expand
 from dagc.pipeline import lower
 
@@ -27,7 +28,7 @@ SQUARE = {"B": 8, "S": 8}
 
 @dataclass(frozen=True)
 class Case:
-    """A small model (`small_models`) lowered by a strategy as a user writes it.
+    """A small model (`small_models`) lowered by a strategy as a user writes it, or by a plan that stands there.
 
     `faults`: at least so many of the mutants that the suite makes of it change something.
     """
@@ -55,8 +56,12 @@ class Case:
     @cached_property
     def _lowered(self) -> ModuleOp:
         module = self.logical.clone()
-        annotate(module, plan=resolve(self.strategy, gpus=None, stages="uneven" if "pp" in self.strategy else None))
+        annotate(module, plan=self._plan())
         return lower(module)
+
+    def _plan(self) -> Plan:
+        stages = "uneven" if "pp" in self.strategy else None
+        return PLANS.get(self.strategy) or resolve(self.strategy, gpus=None, stages=stages)
 
     @property
     def lowered(self) -> ModuleOp:
@@ -95,6 +100,8 @@ CASES = (
     Case("dense", "cp-zigzag=2", 93),
     Case("moe", "cp-zigzag=2,ep=2", 106),
     Case("dense", "ulysses=2", 81),
+    Case("dense", "split-kv=4", 100),
+    Case("pattern", "2d tp, hidden cut", 110),
     Case("pattern", "dp=2", 60),
     Case("dense", "two-level,hg=2,ds=2", 107),
     Case("pattern", "tp=2,pp=2", 102),
@@ -106,4 +113,5 @@ CASES = (
     Case("dense", "dp=2,cp=2,tp=2", 113, square=True),
     Case("moe", "ep=2,tp-sp=2,pp=2", 109),
 )
-"""Every shipped strategy, and products; dense and MoE, shared experts, a pattern of layers, tied embeddings, GQA."""
+"""Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
+embeddings, GQA."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from xdsl.dialects.builtin import FloatAttr, ModuleOp, f64
 from xdsl.ir import Operation
 
+from dagc.ir.debts import LSE, SUM
 from dagc.ir.module import mesh_of
 from dagc.ir.op import Operator, attribute, retype, tensor_of
 from dagc.ir.ops import COMPUTE
@@ -18,6 +19,7 @@ from dagc.ir.ops.move import (
     Collective,
     Mover,
     ReduceScatterOp,
+    Reduction,
     SliceOp,
     TransferOp,
 )
@@ -90,6 +92,16 @@ def wrong_collective(module: ModuleOp) -> Mutants:
 def no_exchange(module: ModuleOp) -> Mutants:
     """A gather, an all-to-all, a slice or a transfer left out."""
     yield from each(module, (AllGatherOp, AllToAllOp, SliceOp, TransferOp), drop)
+
+
+def other_kind(module: ModuleOp) -> Mutants:
+    """A log-sum-exp is added up, or a sum merged as if it were one."""
+
+    def change(op: Operation) -> None:
+        assert isinstance(op, Reduction)
+        op.properties["merge"] = attribute(LSE if op.kind == SUM else SUM)
+
+    yield from each(module, (AllReduceOp, ReduceScatterOp), change)
 
 
 def late_reduction(module: ModuleOp) -> Mutants:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Attribute
 
 from dagc.ir.deployment import Port, Share
 from dagc.ir.op import Operator
@@ -15,6 +17,18 @@ from dagc.ir.orders import Levels, parse
 HOST = -1
 ROUTED = "expert_tokens"
 """The dimension whose rows stand for tokens, in any order."""
+
+
+def _log_sum_exp(addends: np.ndarray) -> np.ndarray:
+    highest = addends.max(axis=0)
+    return highest + np.log(np.exp(addends - highest).sum(axis=0))
+
+
+MERGES: dict[Attribute, Callable[[np.ndarray], np.ndarray]] = {
+    StringAttr("sum"): lambda addends: addends.sum(axis=0),
+    StringAttr("lse"): _log_sum_exp,
+}
+"""What a reduction makes of its members' addends, by the kind of debt it says to merge."""
 
 
 class Stuck(Exception):
@@ -72,9 +86,9 @@ def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Pi
     routed = names.index(ROUTED) if group[0].tokens is not None else None
     match op:
         case AllReduceOp():
-            return [_added(group, routed)] * len(group)
+            return [_added(group, routed, op)] * len(group)
         case ReduceScatterOp():
-            return _split(_added(group, routed), names.index(op.dim.data), routed, len(group), _stated(op, "order"))
+            return _split(_added(group, routed, op), names.index(op.dim.data), routed, len(group), _stated(op, "order"))
         case AllGatherOp():
             return [_joined(group, names.index(op.dim.data), routed, _stated(op, "order"))] * len(group)
         case AllToAllOp():
@@ -98,12 +112,13 @@ def aligned(piece: Piece, axis: int, order: np.ndarray | None) -> Piece:
     return Piece(piece.data.take(by[np.searchsorted(have[by], order)], axis=axis), order)
 
 
-def _added(group: list[Piece], routed: int | None) -> Piece:
+def _added(group: list[Piece], routed: int | None, op: Operator) -> Piece:
     if routed is not None:
         group = [aligned(piece, routed, group[0].tokens) for piece in group]
     if len({piece.data.shape for piece in group}) > 1:
         raise Stuck("adds pieces of different shapes")
-    return Piece(np.sum([piece.data for piece in group], axis=0), group[0].tokens)
+    merge = MERGES[op.properties.get("merge", StringAttr("sum"))]
+    return Piece(merge(np.stack([piece.data for piece in group])), group[0].tokens)
 
 
 def _split(piece: Piece, axis: int, routed: int | None, parts: int, order: Levels) -> list[Piece]:

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from dagc.ir.debts import LSE, SUM
 from dagc.ir.deployment import Deployment, Kind, Row
 from dagc.ir.op import Operator, tensor_of
 from dagc.ir.ops.linear import AddBiasOp
-from dagc.ir.ops.move import AllReduceOp, ReduceScatterOp, SliceOp
+from dagc.ir.ops.move import AllReduceOp, ReduceScatterOp, Reduction, SliceOp
 from dagc.ir.ops.normalize import Normalize
 from dagc.ir.ops.pointwise import ActivateOp, AddOp, ScaleOp
 
-from .operators import made
-from .surgery import Mutants, changed, feeding, inserted, rerouted, users, where, without
+from .operators import like, made
+from .surgery import Mutants, agreed, changed, feeding, inserted, rerouted, users, where, without
 
 
 def paying(deployment: Deployment) -> list[Row]:
@@ -115,6 +116,17 @@ def _scale(row: Row, factor: float) -> Row:
     return replace(
         row, op="scale", kind=Kind.COMPUTE, places=places, inputs=(port,), move=None, operator=operator, operands=(0,)
     )
+
+
+def other_kind(deployment: Deployment) -> Mutants:
+    """A log-sum-exp is added up, or a sum merged as if it were one; the labels say so too, or not."""
+    for row in paying(deployment):
+        assert isinstance(row.operator, Reduction)
+        kind = SUM if row.operator.kind != SUM else LSE
+        other, source = like(row.operator, merge=kind), deployment.rows[feeding(deployment, row).source]
+        yield where(row), changed(deployment, row, operator=other)
+        lying = agreed(deployment, source, replace(source.outputs[0], debt=kind))
+        yield f"{where(row)}, agreed", changed(lying, lying.rows[row.index], operator=other)
 
 
 def half_groups(deployment: Deployment) -> Mutants:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from dagc.ir.debts import LSE, SUM
 from dagc.ir.deployment import Deployment, Port, Row, Share
 from dagc.ir.ops import UNORDERED
 
@@ -62,7 +63,7 @@ def parts(deployment: Deployment) -> Mutants:
 
 
 def debts(deployment: Deployment) -> Mutants:
-    """A whole value is said to be owed a sum, or an addend to be whole."""
+    """A whole value is said to be owed a sum, or an addend to be whole or of another kind of debt."""
     cuts = [s for row in deployment.rows for port in row.outputs for s in (*port.shares, port.addend) if s is not None]
     for row in deployment.rows:
         port = row.outputs[0]
@@ -70,6 +71,9 @@ def debts(deployment: Deployment) -> Mutants:
             continue
         if port.addend is not None:
             yield f"{where(row)}, said to be whole", changed(deployment, row, outputs=(replace(port, addend=None),))
+            other = replace(port, debt=LSE if port.debt == SUM else SUM)
+            yield f"{where(row)}, said to owe otherwise", changed(deployment, row, outputs=(other,))
+            yield f"{where(row)}, said to owe otherwise, agreed", agreed(deployment, row, other)
             yield f"{where(row)}, said to be whole, agreed", agreed(deployment, row, replace(port, addend=None))
         elif owed := next((s for s in cuts if _covers(s, row)), None):
             yield f"{where(row)}, said to be owed", changed(deployment, row, outputs=(replace(port, addend=owed),))

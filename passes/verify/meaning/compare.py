@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....ir.debts import KINDS
 from ....ir.deployment import Port
 from .numbers import Numbers
 from .pieces import Held, Impossible, Value, pick
@@ -47,7 +48,7 @@ def _first(
 
 
 def _owed(port: Port, value: Value, held: Held, whole: np.ndarray, numbers: Numbers) -> Difference | None:
-    """Of a sum still owed: GPUs with one part hold addends that add up, and copies of an addend are equal."""
+    """Of a debt: GPUs with one part hold addends that merge to the value, and copies of an addend are equal."""
     assert port.addend is not None
     rank = port.addend.of[value.gpus]
     part = [share.of[value.gpus] for share in port.shares if share is not None]
@@ -60,8 +61,10 @@ def _owed(port: Port, value: Value, held: Held, whole: np.ndarray, numbers: Numb
     if copies is not None:
         return copies
     if (holder < 0).any():
-        raise Impossible(f"a sum of {port.addend.parts} addends is owed, of which some are on no GPU")
-    total = data[holder].sum(axis=1)
+        raise Impossible(
+            f"{KINDS[port.debt].called} of {port.addend.parts} addends is owed, of which some are on no GPU"
+        )
+    total = KINDS[port.debt].merge(data[holder], 1)
     chosen = holder[:, 0]
     return _first(
         port, total, value.gpus[chosen], [own[chosen] for own in held], pick(whole, [h[chosen] for h in held]), numbers

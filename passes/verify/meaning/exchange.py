@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ....ir.debts import KINDS
 from ....ir.op import Operator
 from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp, stated
 from ....ir.orders import Levels, indices
@@ -18,10 +19,10 @@ def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
     """The members' values after the collective `op` on values with these names."""
     match op:
         case AllReduceOp():
-            return _to_all(x.sum(axis=1), x.shape[1])
+            return _to_all(KINDS[op.kind].merge(x, 1), x.shape[1])
         case ReduceScatterOp():
             axis = names.index(op.dim.data)
-            return _scattered(_put(x.sum(axis=1), axis + 1, stated(op.order)), axis, x.shape[1])
+            return _scattered(_put(KINDS[op.kind].merge(x, 1), axis + 1, stated(op.order)), axis, x.shape[1])
         case AllGatherOp():
             axis = names.index(op.dim.data)
             return _to_all(_put_back(_joined(x, axis), axis + 1, stated(op.order)), x.shape[1])

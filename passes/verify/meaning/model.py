@@ -9,6 +9,7 @@ from functools import cached_property
 
 from xdsl.dialects.builtin import ModuleOp
 
+from ..forms import valued
 from ..program import Span, Step, spans, steps
 from .blocks import Block
 
@@ -26,10 +27,11 @@ class Model:
         return spans(self.module)
 
     def steps(self, block: Block) -> list[Step]:
-        """Those that a block's first round stands for, or those around the layers."""
+        """Those that a block's first round stands for, or those around the layers, with the steps of split forms."""
         first, period = (block.repeat.first, block.repeat.period) if block.repeat else (0, 0)
         found = self._of(frozenset(range(first, first + period)))
-        return [step for step in found if (step.identity[0] is None) == (block.repeat is None)]
+        own = [step for step in found if (step.identity[0] is None) == (block.repeat is None)]
+        return valued(own, frozenset(block.means))
 
     def by_layer(self, layers: frozenset[int]) -> Mapping[int, list[Step]]:
         """The operators of each of these layers, in order."""
