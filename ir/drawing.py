@@ -177,12 +177,18 @@ class Devices:
         return f"GPU {named}" if len(ids) == 1 else f"GPUs {named}"
 
 
+_ENDS = (Kind.INPUT, Kind.OUTPUT)
+_NOWHERE = frozenset[int]()
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """One node. `kinds`: what its title allows it to be (none: not recognised); `kind`: what its attribute states, or
-    the one of those that its shape shows; `families`: the operators its title names. `devices` are its own or those
-    of the cluster around it, `placed` whether it names them itself. `clashes`: (code, attribute, label) where they
-    differ; `unsaid`: which of inputs and outputs only attributes state, which no one sees."""
+    the one of those that its shape shows; `families`: the operators its title names, `family` the one where it is
+    exactly one. `devices` are its own or those of the cluster around it, `placed` whether its label or that cluster's
+    title names them, `gpus` those it runs on, where they can be counted. `clashes`: (code, attribute, label) where they
+    differ; `unsaid`: which of inputs and outputs only attributes state, which no one sees; `alike`: the same object for
+    nodes that state the same, but for where they are."""
 
     id: str
     line: int
@@ -213,25 +219,18 @@ class Node:
     unsaid: tuple[str, ...] = ()
     clashes: tuple[tuple[str, str, str], ...] = ()
     clusters: tuple[Cluster, ...] = ()
+    alike: object = None
+    family: Family | None = field(init=False)
+    is_comm: bool = field(init=False)
+    is_host: bool = field(init=False)
+    gpus: frozenset[int] = field(init=False)
 
-    @property
-    def family(self) -> Family | None:
-        """The one operator it is, where its title names exactly one."""
-        return self.families[0] if len(self.families) == 1 else None
-
-    @property
-    def is_comm(self) -> bool:
-        return self.kind is Kind.COMM
-
-    @property
-    def is_host(self) -> bool:
-        ends = self.devices is None and self.kind in (Kind.INPUT, Kind.OUTPUT)
-        return ends or (isinstance(self.devices, Devices) and self.devices.host)
-
-    @property
-    def gpus(self) -> frozenset[int]:
-        """The GPUs it runs on, where they can be counted; else none."""
-        return self.devices.ids if isinstance(self.devices, Devices) and self.devices.known else frozenset()
+    def __post_init__(self) -> None:
+        place = self.devices
+        self.family = self.families[0] if len(self.families) == 1 else None
+        self.is_comm = self.kind is Kind.COMM
+        self.is_host = place.host if isinstance(place, Devices) else place is None and self.kind in _ENDS
+        self.gpus = place.ids if isinstance(place, Devices) and place.known else _NOWHERE
 
 
 @dataclass(slots=True, eq=False)
@@ -245,12 +244,14 @@ class Edge:
 
 @dataclass(slots=True, eq=False)
 class Cluster:
-    """A drawn boundary; `devices` where its title names GPUs, `repeat` where it says how often it repeats."""
+    """A drawn boundary; `devices` where its title or its name names GPUs, `shown` whether the title does, which people
+    see; `repeat` where it says how often it repeats."""
 
     id: str
     title: str
     line: int
     devices: Devices | None
+    shown: bool
     repeat: str
     parent: Cluster | None = None
 

@@ -93,6 +93,18 @@ def test_every_format_takes_diagnostics_without_a_place(style: str) -> None:
         json.loads(said)
 
 
+@pytest.mark.parametrize(("style", "shown"), [("text", 20), ("github", 10), ("json", 1000), ("sarif", 1000)])
+def test_of_many_findings_the_first_are_shown_and_the_others_counted(style: str, shown: int) -> None:
+    found = [Diagnostic("DAG1", f"cycle {n}", f"{file}.dot:{n}") for file in "ab" for n in range(1, 1501)]
+    said = WRITERS[style](found, ["a.dot", "b.dot"])
+    assert said.count("cycle ") == 2 * shown
+    if style in ("text", "github"):
+        assert said.count(f"… and {1500 - shown:,} more (DAG1)") == 2
+    else:
+        assert said.count('"count": 500') == 2
+    assert style != "text" or said.endswith("2 files: 3000 errors (DAG1 × 3000)\n")
+
+
 def test_hostile_names_are_data(tmp_path: Path) -> None:
     path = tmp_path / "x.dot"
     path.write_text('digraph { "\\"]; evil <b>::error %0A" -> "__import__(\'os\')" [label="{{7*7}}"] }')

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dagc.diagnostics import Refused
+from dagc.frontends.dot import reader, scanner
 from dagc.frontends.dot.graphviz import Graphviz
 from dagc.frontends.dot.reader import parse_dot, read_dot
 from dagc.frontends.dot.scanner import scan
-from dagc.ir.drawing import Drawing, EdgeKind, Unreadable
+from dagc.ir.drawing import Devices, Drawing, EdgeKind, Unreadable
 from dagc.passes.lint import lint
 
 MANNERS = sorted((Path(__file__).parent / "data" / "lint" / "manners").glob("*.dot"))
@@ -152,6 +153,70 @@ def test_dimensions_that_belong_to_no_side_are_unreadable(graphviz: Graphviz) ->
     assert node.inputs == node.outputs == Unreadable("[batch_size=8, hidden=4]")
 
 
+@pytest.mark.parametrize(
+    ("said", "ids", "senders", "groups"),
+    [
+        ("[0,1,2,3] TP=4", [0, 1, 2, 3], [], 0),
+        ("0,1 → 2-4", [0, 1, 2, 3, 4], [0, 1], 0),
+        ("0->1/2", [0, 1, 2], [0], 0),
+        ("0 ↔ 1", [0, 1], [0, 1], 0),
+        ("0→8, 1→9", [0, 1, 8, 9], [0, 1], 0),
+        ("[0-1], [2-3]", [0, 1, 2, 3], [], 2),
+        ("0, 1, ..., 5", [0, 1, 2, 3, 4, 5], [], 0),
+        ("cuda:0, cuda:1", [0, 1], [], 0),
+        ("all GPUs 0-2", [0, 1, 2], [], 0),
+        ("3 (H100)", [3], [], 0),
+        ("0–1 (node 0), 2–3 (node 1)", [0, 1, 2, 3], [], 0),
+        ("GPU0..GPU2", [0, 1, 2], [], 0),
+    ],
+)
+def test_gpus_in_many_words(said: str, ids: list[int], senders: list[int], groups: int, graphviz: Graphviz) -> None:
+    place = read(graphviz, f'digraph {{ a [label="Norm\\nGPU: {said}"] }}').nodes[0].devices
+    assert isinstance(place, Devices)
+    assert (sorted(place.ids), sorted(place.senders), len(place.groups)) == (ids, senders, groups)
+
+
+@pytest.mark.parametrize("said", ["DP0-DP3", "0-15 step 4", "0:8", "Pipeline 0"])
+def test_gpus_that_are_none_are_unreadable(said: str, graphviz: Graphviz) -> None:
+    assert isinstance(read(graphviz, f'digraph {{ a [label="Norm\\nGPU: {said}"] }}').nodes[0].devices, Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("said", "tensors"),
+    [
+        ("[B=8, S=10,000]", ["[B=8, S=10000]"]),
+        ("2×[B=8, S=4]", ["[B=8, S=4]"] * 2),
+        ("[B=8, S=4] x 3 parts", ["[B=8, S=4]"] * 3),
+        ("Q,K [B=8, S=4]", ["[B=8, S=4]"] * 2),
+        ("[B=8, S=4] (normed)", ["[B=8, S=4]"]),
+        ("(B=8) × (S=4)", ["[B=8, S=4]"]),
+        ("⟨B=8, S=1_024⟩", ["[B=8, S=1024]"]),
+        ("\\n  B=8\\n  S=4", ["[B=8, S=4]"]),
+        ("B: 8, S: 4", ["[B=8, S=4]"]),
+    ],
+)
+def test_dimensions_in_many_words(said: str, tensors: list[str], graphviz: Graphviz) -> None:
+    node = read(graphviz, f'digraph {{ a [label="Norm\\nInput: {said}\\nOutput: same\\nGPU: 3\\n× 16"] }}').nodes[0]
+    assert isinstance(node.inputs, tuple)
+    assert [str(tensor) for tensor in node.inputs] == tensors
+    assert (node.outputs, node.title, node.repeat, node.gpus) == (node.inputs, "Norm", "× 16", {3})
+
+
+def test_many_tokens_are_not_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner, "MAX_TOKENS", 10)
+    for text in ("digraph {" + '"' * 100, "digraph { a [label=" + '"' * 101, "digraph {" + "[a " * 100, '"' * 100):
+        assert [graph.stop for graph in scan(text)] == [len(text)]
+
+
+def test_large_files_are_read_like_small_ones(monkeypatch: pytest.MonkeyPatch, graphviz: Graphviz) -> None:
+    monkeypatch.setattr(reader, "LARGE", 0)
+    assert dot_labels.facts(read(graphviz, MANNERS[0].read_bytes())) == dot_labels.EXPECTED
+    assert len(parse_dot(b"digraph a { x } digraph b { y }", "x.dot", graphviz)) == 2
+    with pytest.raises(Refused) as refused:
+        read(graphviz, "\n\ndigraph {\n a -> \n}")
+    assert refused.value.diagnostics[0].where == "x.dot:5"
+
+
 def test_edges_are_gates_and_orders_by_their_style(graphviz: Graphviz) -> None:
     drawing = read(graphviz, 'digraph { edge [style=dashed]; a -> b; b -> c [style="dotted"]; c -> d [kind=data] }')
     assert [edge.kind for edge in drawing.edges] == [EdgeKind.SELECT, EdgeKind.ORDER, EdgeKind.DATA]
@@ -163,7 +228,7 @@ PIECES = st.sampled_from([
     "record",
     "style=invis", '"GPU: 3"', '"Input: [a=1, b=2]"', '"Output: [(="', '"\\\\N"', "1.5", "-.2", "é", "\ufeff",
     "&amp;", 'label="{a|<f> b}"', 'label="Input: [a=1/0, b==, c=(=)]\\nGPU: 9-1, 1-99999999999999"', "x -> y",
-    "digraph { a }",
+    "digraph { a }", "a -> b [x=y]", '"c d" [label="]"];',
 ])  # fmt: skip
 
 
@@ -181,7 +246,7 @@ LABELS = st.lists(
         "Input", "Output:", "GPU", ":", "=", "[", "]", "(", ")", "{", "}", ",", ";", "x", "×", "·", "/", "-", "…", "3",
         "0-7", "all GPUs", "host", "→", "batch_size=8", "h: 4", "\\n", "\\l", "<br/>", "<td>", "&lt;", "|", "Weight:",
         "sends 3 MB", "expert 3", "× 16", "expert_tokens = a·b/c", "Q projection", "from: 3", "to: 9",
-        "2 groups of 8: 0-7; 8-15",
+        "2 groups of 8: 0-7; 8-15", "16×", "[0-1], [2-3]", "0 ↔ 1", "same", "Q,K", "10,000",
     ]),
     max_size=14,
 )  # fmt: skip

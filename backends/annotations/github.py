@@ -1,12 +1,15 @@
-"""For GitHub Actions: commands that annotate lines of a pull request."""
+"""For GitHub Actions: commands that annotate lines of a pull request, of which it shows ten a step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ...diagnostics import Diagnostic
+from .few import few
 from .place import place_of
 
+MOST = 10
+"""Findings of one code and file that are annotated."""
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}
 
@@ -16,7 +19,14 @@ def github(found: Sequence[Diagnostic], files: Sequence[str]) -> str:
     >>> print(github([Diagnostic("DAG1", "a cycle", "ep.dot:4 at q_proj")], []), end="")
     ::error file=ep.dot,line=4,title=DAG1 at q_proj::a cycle
     """
-    return "".join(f"{_command(each)}\n" for each in found)
+    return "".join(_commands(kept, left) for _, kept, left in few(found, MOST))
+
+
+def _commands(kept: list[Diagnostic], left: int) -> str:
+    place, code = place_of(kept[0]), kept[0].code
+    file = f" file={_escaped(place.file, _PROPERTY)},title={code}" if place.file else f" title={code}"
+    more = f"::notice{file}::… and {left:,} more ({code})\n" if left else ""
+    return "".join(f"{_command(each)}\n" for each in kept) + more
 
 
 def _command(each: Diagnostic) -> str:

@@ -9,17 +9,25 @@ from urllib.parse import quote
 
 from ...codes import CODES, RULES
 from ...diagnostics import Diagnostic
+from .few import few
 from .place import place_of
 
+MOST = 1_000
+"""Findings of one code and file that are listed."""
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def sarif(found: Sequence[Diagnostic], files: Sequence[str]) -> str:
-    """One run, with the rules that are broken and where."""
+    """One run, with the rules that are broken and where; what is left out is in its properties."""
     codes = list(dict.fromkeys(each.code for each in found))
     driver = {"name": "dagc", "rules": [_rule(code) for code in codes]}
+    groups = few(found, MOST)
+    results = [_result(each, codes) for _, kept, _ in groups for each in kept]
+    left = [{"file": file, "code": code, "count": count} for (file, code), _, count in groups if count]
     artifacts = [{"location": {"uri": quote(file)}} for file in files]
-    run = {"tool": {"driver": driver}, "artifacts": artifacts, "results": [_result(each, codes) for each in found]}
+    run: dict[str, Any] = {"tool": {"driver": driver}, "artifacts": artifacts, "results": results}
+    if left:
+        run["properties"] = {"leftOut": left}
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -19,9 +19,9 @@ MAX_EDGES = 20_000_000
 MAX_MEMORY = 16 << 30
 
 NODE_ATTRIBUTES = (
-    "label", "shape", "sides", "skew", "style", "kind", "op", "gpu", "gpus", "device", "devices", "rank_id", "input",
-    "inputs", "output", "outputs", "global_input", "global_output", "weight", "weights", "state", "collective", "group",
-    "members", "from", "to", "bytes", "repeat", "repeat_id", "path",
+    "label", "xlabel", "shape", "sides", "skew", "style", "kind", "op", "gpu", "gpus", "device", "devices", "rank_id",
+    "input", "inputs", "output", "outputs", "global_input", "global_output", "weight", "weights", "state", "collective",
+    "group", "members", "from", "to", "bytes", "repeat", "repeat_id", "path",
 )  # fmt: skip
 EDGE_ATTRIBUTES = ("label", "xlabel", "taillabel", "headlabel", "style", "kind", "tensor", "dir")
 GRAPH_ATTRIBUTES = ("label", "gpus", "view", "repeat", "charset", "cluster")
@@ -37,18 +37,18 @@ class Texts:
         return self.found.setdefault(text or b"", len(self.found))
 
 
-def parsed(dot: bytes) -> dict[str, Any]:
-    """The first graph of a DOT text; {"error": …} in Graphviz's words when it is not one."""
+def parsed(dot: bytes) -> Iterator[dict[str, Any]]:
+    """The first graph of a DOT text; {"error": …} in its words when it is not one. What comes after tidies up."""
     import pygraphviz.graphviz as gv
 
     graph, said = _read(dot, gv)
     if said or graph is None:
-        return {"error": said or "there is no graph"}
-    if gv.agnedges(graph) > MAX_EDGES:
-        return {"error": f"more than {MAX_EDGES} edges"}
-    found = _contents(graph, gv)
-    gv.agclose(graph)
-    return found
+        yield {"error": said or "there is no graph"}
+    elif gv.agnedges(graph) > MAX_EDGES:
+        yield {"error": f"more than {MAX_EDGES} edges"}
+    else:
+        yield _contents(graph, gv)
+        gv.agclose(graph)
 
 
 def _read(dot: bytes, gv: Any) -> tuple[Any, str]:
@@ -160,9 +160,10 @@ def serve() -> None:
     _limit()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while len(head := source.read(8)) == 8:
-        answer = json.dumps(parsed(source.read(int.from_bytes(head, "big")))).encode()
-        sink.write(len(answer).to_bytes(8, "big") + answer)
-        sink.flush()
+        for found in parsed(source.read(int.from_bytes(head, "big"))):
+            answer = json.dumps(found).encode()
+            sink.write(len(answer).to_bytes(8, "big") + answer)
+            sink.flush()
 
 
 def _limit() -> None:

@@ -29,15 +29,19 @@ _KEYS = {
 }
 _TENSORS = ("whole_inputs", "whole_outputs", "inputs", "outputs", "weights", "state")
 _KEY = re.compile(
-    rf"(?:(?<=^)|(?<=[\n,;¦|)\]]))[ \t•*\-]*(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _KEYS.items())})"
+    rf"(?:(?<=^)|(?<=[\n,;¦|)\]→⇒>]))[ \t•*\-]*(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _KEYS.items())})"
     r"(?:[ ]*\((?:local|per gpu|each|global|per device|\w+)\))?[ ]*(?:[:=¦→]|-(?= )|(?=[\[(]\s*[^\W\d]?))[ ¦]*",
     re.I | re.MULTILINE,
 )
-_ARROW = re.compile(r"^([\[(].*[\])])\s*(?:→|->|=>|⇒)\s*([\[(].*[\])])$")
-_BARE = re.compile(r"[\[(][^\[\]()]*\d *[,=x×:][^\[\]()]*[\])]|[\[(][^\[\]()]*[,=x×:] *\d[^\[\]()]*[\])]")
+_ARROW = re.compile(r"^(?:[^\W\d][\w ]*[:=]\s*)?([\[(].*[\])])\s*(?:→|->|=>|⇒)\s*([\[(].*[\])])$")
+_BARE = re.compile(
+    r"(?:[^\W\d][\w ]*[:=] *)?[\[(](?:[^\[\]()]*\d *[,=x×:][^\[\]()]*|[^\[\]()]*[,=x×:] *\d[^\[\]()]*)[\])]"
+    r"|(?:[^\W\d][\w ]*[=:] *\d+(?:, *|$)){2,}"
+)
 """Dimensions of which a label does not say whether they go in or come out."""
+_SAME = re.compile(r"same\b(?: *(?:as|shape|dims?|dimensions?|the|inputs?))*", re.I)
 _MERGES = re.compile(r"^([^\W\d]\w*)\s*(?:=\s*\d+\s*)?=\s*([^=]*[·*×/][^=]*)$")
-_BROKEN = re.compile(r"(?<=[=·×])\s*\n|\n\s*(?=[=·×/])")
+_BROKEN = re.compile(r"(?<=[=·×])\s*\n|\n\s*(?=[=·/]|×(?!\s*\d+\s*(?:\n|$)))")
 _BYTES = re.compile(r"(\d[\d.,]*)\s*((?:[kmgtp]i?)?b(?:ytes?)?)\b", re.I)
 _REPEAT = re.compile(
     r"(?:^|[\s(\[])[×x]\s?(\d+)\b|\brepeat(?:s|ed)?\s*[:=]?\s*(\d+)|\b(\d+)\s?(?:times|[×x](?=$|\s|\)))", re.I
@@ -46,15 +50,15 @@ _PART = re.compile(
     r"\b(?:shard|part|slice|chunk|split|partition|piece|tp|rank|block)\s*#?(\d+)\s*(?:/|of)\s*(\d+)", re.I
 )
 _EXPERTS = re.compile(
-    r"\bexperts?[\s_#:]*(?P<list>\d+(?:-\d+)?(?:,\s+\d+(?:-\d+)?)+)[ ]*$|"
-    r"\bexperts?[\s_#:]*(\d+)(?:\s*(?:-|–|to|\.\.\.?|…)\s*(\d+))?(?:\s*(?:…|\.\.\.?|-|–|to)\s*experts?[\s_#:]*(?:\d+\s*(?:-|–)\s*)?(\d+))?",
+    r"\bexperts?[\s_#:.\-]*(?P<list>\d+(?:-\d+)?(?:,\s+\d+(?:-\d+)?)+)[ ]*$|"
+    r"\bexperts?[\s_#:.\-]*(\d+)(?:\s*(?:-|–|to|\.\.\.?|…)\s*(\d+))?(?:\s*(?:…|\.\.\.?|-|–|to)\s*experts?[\s_#:]*(?:\d+\s*(?:-|–)\s*)?(\d+))?",
     re.I | re.MULTILINE,
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stated:
-    """What a label, less its GPUs, says."""
+    """What a label, less its GPUs, says. Labels that say the same share one."""
 
     title: str
     tensors: Mapping[str, Fact]
@@ -67,6 +71,8 @@ class Stated:
     repeat: str
     part: tuple[int, int] | None
     experts: frozenset[int]
+    bare: Fact = None
+    """What goes in or comes out, where the label does not say which."""
 
 
 def stated(lines: tuple[str, ...]) -> tuple[Stated, Devices | Unreadable | None]:
@@ -110,6 +116,7 @@ def _stated(lines: tuple[str, ...]) -> Stated:
     tensors: dict[str, Fact] = {}
     left = [text[: keys[0].start()] if keys else text]
     ends = [*(key.start() for key in keys[1:]), len(text)]
+    before = ""
     for key, end in zip(keys, ends, strict=False):
         name, value = key.lastgroup or "", text[key.end() : end]
         if name in _TENSORS:
@@ -117,8 +124,13 @@ def _stated(lines: tuple[str, ...]) -> Stated:
             tensors[name] = _both(tensors.get(name), fact)
         else:
             first, _, rest = value.partition("\n")
-            values.setdefault(name, first)
+            more = name == "devices" and before == name and text[key.start() - 1] in ", "
+            values[name] = f"{values[name]} {first}" if more else values.get(name, first)
         left.append(rest)
+        before = name
+    outs = tensors.get("outputs")
+    if isinstance(outs, Unreadable) and _SAME.fullmatch(outs.text.strip()) and "inputs" in tensors:
+        tensors["outputs"] = tensors["inputs"]
     return _told(text, "\n".join(left), tensors, values)
 
 
@@ -129,7 +141,7 @@ def _both(before: Fact, fact: Fact) -> Fact:
 
 def _told(text: str, left: str, tensors: dict[str, Fact], values: dict[str, str]) -> Stated:
     places = {name: devices(values[name]) for name in ("devices", "senders", "receivers", "members") if name in values}
-    kept, merges = list[str](), dict[str, str]()
+    kept, merges, bare = list[str](), dict[str, str](), None
     for line in filter(None, (line.strip(" ,;|¦") for line in _BROKEN.sub(" ", left).split("\n"))):
         arrow, merged = _ARROW.match(line), _MERGES.match(line)
         if arrow and "inputs" not in tensors:
@@ -137,6 +149,7 @@ def _told(text: str, left: str, tensors: dict[str, Fact], values: dict[str, str]
         elif merged and Product.parse(merged.group(2)):
             merges[merged.group(1)] = merged.group(2)
         elif _BARE.fullmatch(line):
+            bare = bare or split_tensors(line.removeprefix("Shape:"))[0]
             for name in ("inputs", "outputs"):
                 tensors.setdefault(name, Unreadable(line))
         else:
@@ -155,6 +168,7 @@ def _told(text: str, left: str, tensors: dict[str, Fact], values: dict[str, str]
         _repeat(values, kept),
         (int(part.group(1)), int(part.group(2))) if part else None,
         _range(experts) if experts else frozenset(),
+        bare,
     )
 
 

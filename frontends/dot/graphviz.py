@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 from types import TracebackType
@@ -41,6 +44,13 @@ class Graphviz:
         if "error" in answer:
             self._stop()
         return answer
+
+    @contextmanager
+    def ahead(self, dot: bytes) -> Iterator[Callable[[], dict[str, Any]]]:
+        """Parse a text while the caller does something else; {} for an empty one. Wait for it before any other."""
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(self.parse, dot) if dot else None
+            yield answer.result if answer else dict
 
     def _started(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(_PROGRAM)]

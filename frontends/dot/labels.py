@@ -14,6 +14,8 @@ _TAG = re.compile(r"</?\s*(br|b|i|u|o|s|sub|sup|font|table|tr|td|th|hr|vr|img)\b
 _BREAKS = {"br", "tr", "table", "hr"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _RECORD = re.compile(r"\\.|[{}|]|<[^<>]*>", re.DOTALL)
+_LIKE_RECORD = re.compile(r"\{[^|]*\|.*\}", re.DOTALL)
+"""Written as a record, in a shape that is none: people see the bars all the same."""
 CELL = " ¦ "
 """Between the cells of a table's row."""
 
@@ -29,12 +31,18 @@ def label_lines(label: str, record: bool = False) -> tuple[str, ...]:
     if "<" in label and _TAG.search(label):
         text = _TAG.sub(_break, label)
     else:
-        text = _RECORD.sub(_cell, label) if record else label
-        text = _ESCAPE.sub(_escape, text) if "\\" in text else text
+        bars = record or (label.startswith("{") and _LIKE_RECORD.fullmatch(label))
+        text = _unescaped(_RECORD.sub(_cell, label) if bars else label)
     if "&" in text:
         text = html.unescape(text)
-    lines = (" ".join(line.split()) for line in text.replace("\xa0", " ").splitlines())
+    lines = (" ".join(line.split()) for line in text.replace("\xa0", " ").replace(" | ", "\n").splitlines())
     return tuple(kept for line in lines if (kept := line.strip(" ¦")))
+
+
+def _unescaped(text: str) -> str:
+    if "\\" in text and "\\\\" not in text:
+        text = text.replace("\\n", "\n").replace("\\l", "\n").replace("\\r", "\n")
+    return _ESCAPE.sub(_escape, text) if "\\" in text else text
 
 
 def _break(match: re.Match[str]) -> str:

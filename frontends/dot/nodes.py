@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
-from ...ir.drawing import Cluster, Devices, Fact, Form, Kind, Node
+from ...ir.drawing import Cluster, Devices, Fact, Form, Kind, Node, Unreadable
 from .contents import Attributes
 from .devices import mentioned
 from .fields import Stated, stated
 from .labels import is_table, label_lines
-from .places import Place, place_of
+from .places import place_of
 from .shapes import form
 from .tensors import tensors
 from .vocabulary import Meaning, meaning
@@ -24,49 +25,100 @@ _TENSORS = {
     "whole_inputs": ("global_input",),
     "whole_outputs": ("global_output",),
 }
+_TOLD = (
+    *(name for names in _TENSORS.values() for name in names),
+    "shape", "sides", "skew", "kind", "op", "collective", "bytes", "repeat_id", "path",
+)  # fmt: skip
+"""Attributes that say what a node is, not where."""
 _KINDS = {kind.value: kind for kind in Kind}
 _DRAWN = {Form.COMM: Kind.COMM, Form.COMPUTE: Kind.COMPUTE, Form.ROUTE: Kind.ROUTE}
+_ENDS = {Kind.INPUT: "outputs", Kind.OUTPUT: "inputs"}
+"""Where the only dimensions of a total input or output belong, when it does not say."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 _BINARY = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 
 
+@dataclass(frozen=True, eq=False)
+class _What:
+    """What a node is and states; many nodes, each on a GPU of its own, share one."""
+
+    title: str
+    form: Form
+    sense: Meaning
+    kind: Kind | None
+    facts: Mapping[str, Fact]
+    merges: Mapping[str, str]
+    collective: bool
+    bytes: str
+    unsaid: tuple[str, ...]
+    clashes: tuple[tuple[str, str, str], ...]
+
+
 def node_of(name: str, attributes: Attributes, line: int, declared: bool, clusters: tuple[Cluster, ...]) -> Node:
     """The node of this name; `clusters` are those around it, innermost first."""
-    shape = attributes.get("shape", "")
-    label = attributes.get("label", "")
+    shape, label = attributes.get("shape", ""), attributes.get("label", "")
     lines = label_lines(label, shape.lower().endswith("record")) or label_lines(name.replace("\\", "/"))
+    if "xlabel" in attributes:
+        lines += label_lines(attributes["xlabel"])
     said, drawn = stated(lines)
     place = place_of(attributes, said, drawn)
-    sense = _sense(said.title or name, attributes.get("op", ""))
-    shown = form(shape, attributes.get("sides", ""), attributes.get("skew", ""), is_table(label))
-    facts = {fact: _fact(attributes, fact, said) for fact in _TENSORS}
-    around = place.devices is None and next((each.devices for each in clusters if each.devices), None)
+    what = _what(said, said.title or name, is_table(label), tuple(attributes.get(key) for key in _TOLD))
+    around = None if place.devices else next((each for each in clusters if each.devices), None)
     return Node(
         id=name,
         line=line,
         declared=declared,
-        title=said.title or name,
+        title=what.title,
         shape=shape,
-        form=shown,
-        kinds=sense.kinds,
-        kind=_kind(attributes, sense, shown, bool(shape)),
-        families=sense.families,
-        devices=around or place.devices,
-        placed=place.said,
-        **facts,
-        merges=_merges(said, facts),
-        collective=_names_collective(attributes, sense),
-        bytes=said.bytes or attributes.get("bytes", ""),
+        form=what.form,
+        kinds=what.sense.kinds,
+        kind=what.kind,
+        families=what.sense.families,
+        devices=around.devices if around else place.devices,
+        placed=place.said or (around is not None and around.shown),
+        **what.facts,
+        merges=what.merges,
+        collective=what.collective,
+        bytes=what.bytes,
         repeat=attributes.get("repeat_id") or _repeat(said, clusters),
         path=attributes.get("path", ""),
         part=said.part,
         experts=said.experts,
-        is_expert=sense.is_expert,
-        elided=sense.elided,
-        unsaid=tuple(key for key in ("inputs", "outputs") if facts[key] is not None and key not in said.tensors),
-        clashes=tuple(_clashes(attributes, said, place, sense)),
+        is_expert=what.sense.is_expert,
+        elided=what.sense.elided,
+        unsaid=what.unsaid,
+        clashes=(*what.clashes, ("NODE3", *place.clash)) if place.clash else what.clashes,
         clusters=clusters,
+        alike=what,
     )
+
+
+@lru_cache(65536)
+def _what(said: Stated, title: str, table: bool, told: tuple[str | None, ...]) -> _What:
+    attributes = {key: text for key, text in zip(_TOLD, told, strict=True) if text is not None}
+    sense = _sense(title, attributes.get("op", ""))
+    shape = attributes.get("shape", "")
+    shown = form(shape, attributes.get("sides", ""), attributes.get("skew", ""), table)
+    kind = _kind(attributes, sense, shown, bool(shape))
+    facts = {fact: _fact(attributes, fact, said) for fact in _TENSORS}
+    if said.bare and (end := _ENDS.get(kind) if kind else None):
+        facts = {side: _at_end(fact, said.bare if side == end else None) for side, fact in facts.items()}
+    return _What(
+        title,
+        shown,
+        sense,
+        kind,
+        facts,
+        _merges(said, facts),
+        _names_collective(attributes, sense),
+        said.bytes or attributes.get("bytes", ""),
+        tuple(key for key in ("inputs", "outputs") if facts[key] is not None and key not in said.tensors),
+        tuple(_clashes(attributes, said, sense)),
+    )
+
+
+def _at_end(fact: Fact, bare: Fact) -> Fact:
+    return bare if isinstance(fact, Unreadable) else fact
 
 
 @lru_cache(65536)
@@ -111,15 +163,13 @@ def _repeat(said: Stated, clusters: tuple[Cluster, ...]) -> str:
     return around.id if around else said.repeat and f"× {said.repeat}"
 
 
-def _clashes(attributes: Attributes, said: Stated, place: Place, sense: Meaning) -> Iterator[tuple[str, str, str]]:
-    """(code, attribute, label) where both state a fact and differ."""
+def _clashes(attributes: Attributes, said: Stated, sense: Meaning) -> Iterator[tuple[str, str, str]]:
+    """(code, attribute, label) where both state a fact and differ; places are not among them."""
     for name, code in (("inputs", "NODE2"), ("outputs", "NODE2"), ("weights", "NODE2"), ("state", "NODE2")):
         text, label = next((attributes[key] for key in _TENSORS[name] if key in attributes), ""), said.tensors.get(name)
         told = tensors(text) if text else None
         if isinstance(told, tuple) and isinstance(label, tuple) and [t.key for t in told] != [t.key for t in label]:
             yield code, text, ", ".join(map(str, label))
-    if place.clash:
-        yield "NODE3", *place.clash
     kind = _KINDS.get(attributes.get("kind", "").lower())
     if kind and sense.kinds and kind not in sense.kinds and kind in _DRAWN.values():
         yield "NODE1", kind.value, said.title
@@ -140,10 +190,10 @@ def _bytes_clash(told: str, said: str) -> Iterator[tuple[str, str, str]]:
             yield "NODE5", f"{told} bytes", said
 
 
-def cluster_place(title: str, name: str) -> Devices | None:
-    """The GPUs that a cluster's title names, else those its own name does: `cluster_gpu_3`."""
+def cluster_place(title: str, name: str) -> tuple[Devices | None, bool]:
+    """The GPUs that a cluster's title names, else its own name: `cluster_gpu_3`; whether the title does."""
     for text in (title, re.sub(r"[_\W]+", " ", name)):
         found, _ = mentioned(text)
         if isinstance(found, Devices):
-            return found
-    return None
+            return found, text is title
+    return None, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...diagnostics import Diagnostic, Refused
 from ...ir.drawing import Cluster, Drawing, Edge, EdgeKind, Node
@@ -17,6 +18,8 @@ from .scanner import Scanned, scan
 from .shapes import NOTES
 
 MAX_BYTES = 1 << 30
+LARGE = 1 << 20
+"""Bytes of a text that Graphviz reads while it is still scanned."""
 _BOM = b"\xef\xbb\xbf"
 _LEGEND = re.compile(r"\b(legend|key|notes?|annotations?)\b", re.I)
 _EDGE_KINDS = {"data": EdgeKind.DATA, "select": EdgeKind.SELECT, "gate": EdgeKind.SELECT, "order": EdgeKind.ORDER}
@@ -37,14 +40,17 @@ def read_dot(path: Path, graphviz: Graphviz) -> list[Drawing]:
 def parse_dot(text: bytes, file: str, graphviz: Graphviz) -> list[Drawing]:
     """Every graph of a DOT text; `file` is what diagnostics call it."""
     text = text.removeprefix(_BOM)
-    found = scan(text.decode("latin-1"))
+    with graphviz.ahead(text if len(text) > LARGE and b"\0" not in text else b"") as ahead:
+        found = scan(text.decode("latin-1"))
     if b"\0" in text or not found:
         raise Refused(Diagnostic("syntax", "this is not DOT: there is no graph in it", f"{file}:1"))
-    return [_drawing(text[graph.start : graph.stop], graph, file, graphviz) for graph in found]
+    whole = ahead() if len(found) == 1 else {}
+    return [_drawing(text[graph.start : graph.stop], graph, file, graphviz, whole) for graph in found]
 
 
-def _drawing(text: bytes, graph: Scanned, file: str, graphviz: Graphviz) -> Drawing:
-    answer = graphviz.parse(b"\n" * (graph.line - 1) + text)
+def _drawing(text: bytes, graph: Scanned, file: str, graphviz: Graphviz, answer: dict[str, Any]) -> Drawing:
+    """`answer`: what Graphviz said already; empty when it was not asked."""
+    answer = answer or graphviz.parse(b"\n" * (graph.line - 1) + text)
     if "error" in answer:
         raise Refused(_complaint(str(answer["error"]), graph, file))
     contents = Contents(answer)
@@ -86,7 +92,7 @@ def _clusters(contents: Contents, file: str, graph: Scanned) -> tuple[list[Clust
         title = " ".join(label_lines(attributes.get("label", "")))
         above: int = raw["parent"]
         parent = found[above] if above >= 0 else None
-        cluster = Cluster(name, title, graph.line, cluster_place(title, name), repeat_of(title), parent)
+        cluster = Cluster(name, title, graph.line, *cluster_place(title, name), repeat_of(title), parent)
         found.append(cluster)
         around.update(dict.fromkeys(raw["nodes"], cluster))
     return found, around

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 
 from .tokens import Token, tokens
 
 MAX_PRODUCT = 10_000
 """Edges of one `{…} -> {…}` that get a line each."""
+MAX_TOKENS = 3_000_000
+"""Tokens of a file that are looked at: what comes after them belongs to the graph before, and has no lines."""
 _KEYWORDS = {"node", "edge", "graph"}
 _NODES = tuple[str, ...]
 
@@ -37,7 +39,7 @@ class Scanned:
 def scan(text: str) -> list[Scanned]:
     """The graphs of a file, in order; one that is never closed reaches to the end. Names are Latin-1, as `text` is."""
     found: list[Scanned] = []
-    stream, lines = tokens(text), Lines(text)
+    stream, lines = islice(tokens(text), MAX_TOKENS), Lines(text)
     for token in stream:
         graph = Scanned(token.start, len(text), lines.at(token.start))
         found.append(graph)
@@ -64,7 +66,7 @@ class Lines:
 
 def _head(token: Token, stream: Iterator[Token]) -> bool:
     """Whether `strict digraph name {` stands here."""
-    for each in chain([token], stream):
+    for each in chain([token], islice(stream, 3)):
         if each.text == "{" and each.kind == "mark":
             return True
         if each.kind != "name":
@@ -99,7 +101,9 @@ class _Body:
         """The offset after the closing brace; None when there is none."""
         for token in self.stream:
             frame = self.frames[-1]
-            if token.kind == "name":
+            if token.kind in ("node", "link"):
+                self._statement(frame, token)
+            elif token.kind == "name":
                 self._word(frame, token)
             elif token.kind == "list":
                 self._finish(frame, attributes=True)
@@ -112,11 +116,19 @@ class _Body:
                 return token.stop
         return None
 
+    def _statement(self, frame: _Frame, token: Token) -> None:
+        """The tokens of a whole statement, one after the other."""
+        self._word(frame, token)
+        if token.kind == "link":
+            self._link(frame)
+            self._word(frame, Token("name", token.other, token.other_start, token.stop))
+        self._finish(frame, attributes=True)
+
     def _word(self, frame: _Frame, token: Token) -> None:
         if frame.port or frame.assigned:
             frame.port = frame.assigned = False
             return
-        if frame.joined:
+        if frame.joined and frame.last:
             frame.last, frame.joined = (frame.last[0] + token.text,), False
         elif not frame.subgraph:
             self._begin(frame, token)

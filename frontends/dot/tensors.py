@@ -22,6 +22,19 @@ _ITEM = re.compile(r"([^\W\d][\w .\-·*×/']*?)\s*[=:]\s*(.+)", re.DOTALL)
 _CALL = re.compile(r"([^\W\d]\w*)\s*\(\s*(\d+)\s*\)")
 _NOTE = re.compile(r"(?:\s|(?<=\d))\(\s*[=:]?\s*([^()]*)\)\s*$")
 _BETWEEN = re.compile(r"[\s,;+&×x¦|]*(and|plus)?[\s,;+&×x¦|]*", re.I)
+_BRACKETS = str.maketrans("⟨⟩〈〉【】［］", "[][][][]")
+_THOUSANDS = re.compile(r"(?<=[=:])(\s*\d{1,3})((?:,\d{3})+)(?!\d)")
+_TIMES_BEFORE = re.compile(r"(?:^|[\s,;])(\d{1,6})\s*[×x*]\s*$")
+_TIMES_BEHIND = re.compile(r"[ \t]*[×x*][ \t]*(\d{1,6})\b(?!\s*[×x*=\d])(?:[ ]+[a-z]+)?", re.I)
+MOST_COPIES = 256
+"""Tensors that one `16 × […]` stands for; of more, one is read."""
+_NOTE_BEHIND = re.compile(r"\([A-Za-z_][\w \-/]*\)")
+"""`(hidden states)` behind a tensor."""
+_CROSSED = re.compile(r"\s*[×x]\s*")
+_NAMES = re.compile(r"[ ,;]*[A-Za-z]\w{0,15}(?: ?[,/] ?[A-Za-z]\w{0,15})+ ?:? ?")
+"""`Q,K,V` before one tensor that all of them are like."""
+_LINES = re.compile(r"(?:[ \t•*\-–]*[^\W\d][\w .]*?[ ]*[=:][ ]*[^\s\[(,;]+[ ]*(?:\n|$))+")
+"""Dimensions a line each, below their key."""
 
 
 def tensors(text: str) -> Fact:
@@ -32,13 +45,16 @@ def tensors(text: str) -> Fact:
 @lru_cache(65536)
 def split_tensors(text: str) -> tuple[Fact, str]:
     """The tensors at the beginning of a text, and what stands behind them."""
-    text = re.sub(r"torch\.Size", "", text).strip(" ¦|")
+    text = re.sub(r"torch\.Size", "", text).translate(_BRACKETS).strip(" ¦|")
+    text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
     if text.lower() in _NOTHING:
         return (), ""
     found, rest = _groups(text)
     if found:
         return tuple(found), rest
     first, _, rest = text.partition("\n")
+    if not first and (below := _LINES.match(rest)):
+        first, rest = ", ".join(below.group().strip().split("\n")), rest[below.end() :]
     if first.strip().lower() in _NOTHING:
         return (), rest
     bare = [_tensor(part) for part in re.split(r"\s*;\s*|\s+and\s+", first.strip()) if part]
@@ -54,16 +70,37 @@ def _groups(text: str) -> tuple[list[Tensor], str]:
     found: list[Tensor] = []
     at = 0
     while match := _GROUP.search(text, at):
-        before = text[at : match.start()]
-        content = next(part for part in match.groups() if part is not None)
+        before, content = text[at : match.start()], next(part for part in match.groups() if part is not None)
+        if found and _NOTE_BEHIND.fullmatch(match.group()) and not before.strip():
+            at = match.end()
+            continue
         tensor = _tensor(content)
         if "\n" in before.strip() or "=" in before or not (tensor.dims or tensor.unnamed or tensor.unsized):
             break
         if found and (":" in before or not (_BETWEEN.fullmatch(before) or "," in before)):
             break
-        found.append(tensor)
-        at = match.end()
+        if (
+            found
+            and _CROSSED.fullmatch(before)
+            and len(tensor.dims) == 1
+            and not tensor.dims.keys() & found[-1].dims.keys()
+        ):
+            found[-1] = Tensor({**found[-1].dims, **tensor.dims}, merges={**found[-1].merges, **tensor.merges})
+            at = match.end()
+            continue
+        count, at = _copies(before, text, match.end())
+        found += [tensor] * count
     return found, text[at:]
+
+
+def _copies(before: str, text: str, at: int) -> tuple[int, int]:
+    """How many tensors like this one there are, `16 × […]`, `[…] × 2` or `Q,K,V […]`, and where the statement ends."""
+    ahead, behind = _TIMES_BEFORE.search(before), _TIMES_BEHIND.match(text, at)
+    if said := ahead or behind:
+        count = int(said.group(1))
+    else:
+        count = len(re.split(r"[,/]", before.strip(" ,;:"))) if _NAMES.fullmatch(before) else 1
+    return count if 0 < count <= MOST_COPIES else 1, behind.end() if behind and not ahead else at
 
 
 def _tensor(text: str) -> Tensor:
@@ -129,7 +166,7 @@ def size_of(text: str) -> Size:
     >>> size_of("4096/8"), size_of("1024"), size_of("B / 16")
     (512, 1024, 'B/16')
     """
-    word = re.sub(r"\s+", "", text)
+    word = re.sub(r"\s+|(?<=\d)_(?=\d)", "", text)
     if word.isdecimal() and word.isascii():
         return int(word) if len(word) < 40 else word
     product = Product.parse(word.replace("//", "/"))

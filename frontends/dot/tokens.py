@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
+_NAME = r'(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*+|"[^"\\]*+")'
+_LIST = rf"\[(?:[^\]\"</#\[]++|{_STRING})*+\]"
 _TOKEN = re.compile(
-    rf"""(?P<blank>(?:[ \t\r\n\f\v]++|//[^\n]*+|/\*.*?\*/|(?m:^)\#[^\n]*+)++)
+    rf"""[ \t\r\n]*+(?P<whole>(?P<one>{_NAME})[ \t]*+(?:->[ \t]*+(?P<other>{_NAME})[ \t]*+)?{_LIST})
+    |(?P<blank>(?:[ \t\r\n\f\v]++|//[^\n]*+|/\*.*?\*/|(?m:^)\#[^\n]*+)++)
     |(?P<name>[A-Za-z_\x80-\xff][\w\x80-\xff]*+|-?(?:\.\d++|\d++(?:\.\d*+)?))
     |(?P<string>{_STRING})
-    |(?P<list>\[(?:[^\]"</#\[]++|{_STRING})*+\])
+    |(?P<list>{_LIST})
     |(?P<edge>->|--)
     |(?P<mark>[{{}}\[\];,=:+])
     |(?P<html><)
@@ -26,12 +29,17 @@ _ESCAPED = re.compile(r'\\(["\n])')
 
 
 class Token(NamedTuple):
-    """`kind`: name, list (in brackets), edge, mark, end (what DOT does not know); `start` and `stop` are offsets."""
+    """`kind`: name, list (in brackets), edge, mark, end (what DOT does not know); `start` and `stop` are offsets.
+
+    A simple statement comes as one: `node` is a name and a list, `link` a name, an edge, the `other` name and a list.
+    """
 
     kind: str
     text: str
     start: int
     stop: int
+    other: str = ""
+    other_start: int = 0
 
 
 def tokens(text: str, start: int = 0) -> Iterator[Token]:
@@ -40,6 +48,9 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
     while match := _TOKEN.match(text, at):
         kind, at = match.lastgroup or "end", match.end()
         if kind == "blank":
+            continue
+        if kind == "whole":
+            yield _statement(match)
             continue
         word = match.group()
         if kind == "html":
@@ -50,6 +61,14 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
         yield Token(kind, word, match.start(), at)
         if kind == "end":
             return
+
+
+def _statement(match: re.Match[str]) -> Token:
+    one, other = match.group("one", "other")
+    start = match.start("one")
+    if other is None:
+        return Token("node", one.strip('"'), start, match.end())
+    return Token("link", one.strip('"'), start, match.end(), other.strip('"'), match.start("other"))
 
 
 def _unescaped(match: re.Match[str]) -> str:

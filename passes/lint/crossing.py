@@ -9,6 +9,7 @@ from ...ir.drawing import Devices, Drawing, Edge, Family, Kind, Node
 from .finding import finding
 
 _HINT = "draw a communication node (send/recv, all-gather …) between them"
+_GATHERS = {Family.GATHER, Family.CONCAT, Family.COMBINE}
 _BESIDE = {Family.SCATTER, Family.GATHER}
 
 
@@ -50,6 +51,7 @@ def _joined(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:
         actual = f"{edge.source.devices} -> {edge.target.devices}"
         yield finding("DAG9", drawing, edge, f"data moves from {edge.source.id} to {edge.target.id} directly",
                       "both on one GPU, or a communication node", actual, _HINT)  # fmt: skip
+    yield from _collected(drawing, node, edges)
     if crossing or node.is_comm or not node.gpus or not all(senders(edge.source) for edge in edges):
         return
     missing = node.gpus - frozenset[int]().union(*(senders(edge.source) for edge in edges))
@@ -57,6 +59,16 @@ def _joined(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:
         reach = Devices(missing)
         yield finding("DAG9", drawing, node, f"{node.id} runs on {node.devices}, and no input is on {reach}",
                       f"inputs on {node.devices}", f"no input on {reach}", _HINT)  # fmt: skip
+
+
+def _collected(drawing: Drawing, node: Node, edges: list[Edge]) -> Iterator[Diagnostic]:
+    """A node on several GPUs that gathers what each of them holds a part of is a communication."""
+    if node.is_comm or node.family not in _GATHERS or len(node.gpus) < 2:
+        return
+    parts = {senders(edge.source) & node.gpus for edge in edges} - {frozenset[int]()}
+    if len(parts) > 1 and not frozenset.intersection(*parts):
+        problem = f"{node.id} gathers parts from GPUs that none of them alone holds"
+        yield finding("DAG9", drawing, node, problem, "a communication node before it", str(node.devices), _HINT)
 
 
 def _on_host(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:

@@ -110,9 +110,11 @@ def _cycles(after: Mapping[T, list[T]]) -> Iterator[list[T]]:
 
 def _knotted(after: Mapping[T, list[T]]) -> dict[T, None]:
     """What is left when everything without a predecessor, then without a successor, is taken away, again and again."""
-    nodes = dict.fromkeys([*after, *(each for ends in after.values() for each in ends)])
-    forward = {node: list(after.get(node, ())) for node in nodes}
-    return _trimmed(_trimmed(nodes, forward), _turned(forward, nodes))
+    nodes = dict.fromkeys(after)
+    for ends in after.values():
+        nodes.update(dict.fromkeys(ends))
+    left = _trimmed(nodes, after)
+    return _trimmed(left, _turned(after, left)) if left else left
 
 
 def _trimmed(nodes: dict[T, None], after: Mapping[T, list[T]]) -> dict[T, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from math import prod
 
@@ -17,8 +17,8 @@ Key = tuple[str, str, str, frozenset[tuple[str, Size]]]
 def check_local_and_global(drawing: Drawing) -> Iterator[Diagnostic]:
     """Where a node states global sizes beside local ones."""
     sums: dict[Key, list[tuple[Node, Tensor]]] = defaultdict(list)
-    for node in drawing.nodes:
-        for local, whole in _pairs(drawing, node):
+    for node, pairs in _paired(drawing):
+        for local, whole in pairs:
             bad = next((name for name in local.dims if _exceeds(local, whole, name)), None)
             if bad is not None:
                 problem = f"`{node.title}`: the local {bad} is larger than the global one"
@@ -30,12 +30,23 @@ def check_local_and_global(drawing: Drawing) -> Iterator[Diagnostic]:
             yield from _not_adding_up(drawing, dict(whole), parts)
 
 
+def _paired(drawing: Drawing) -> Iterator[tuple[Node, list[tuple[Tensor, Tensor]]]]:
+    """Nodes that state local and global tensors of the same names, with these."""
+    known: dict[object, list[tuple[Tensor, Tensor]]] = {}
+    for node in drawing.nodes:
+        pairs = known.get(node.alike) if node.alike is not None else None
+        if pairs is None:
+            pairs = known[node.alike] = list(_pairs(node))
+        if pairs:
+            yield node, pairs
+
+
 def _exceeds(local: Tensor, whole: Tensor, name: str) -> bool:
     part, total = local.dims[name], whole.dims.get(name, local.dims[name])
     return isinstance(part, int) and isinstance(total, int) and part > total
 
 
-def _pairs(drawing: Drawing, node: Node) -> Iterator[tuple[Tensor, Tensor]]:
+def _pairs(node: Node) -> Iterator[tuple[Tensor, Tensor]]:
     """Local and global tensors of a node, where it states both of the same names."""
     for local, whole in _SIDES:
         here, there = _plain(getattr(node, local)), _plain(getattr(node, whole))
@@ -51,8 +62,10 @@ def _plain(fact: Fact) -> tuple[Tensor, ...]:
 
 def _not_adding_up(drawing: Drawing, whole: dict[str, Size], parts: list[tuple[Node, Tensor]]) -> Iterator[Diagnostic]:
     """Over all GPUs, every part is there equally often: sizes add up to a multiple of the whole."""
+    counts = Counter((id(local), len(node.gpus)) for node, local in parts)
+    held = {id(local): local for _, local in parts}
     for name, total in sorted(whole.items()):
-        sizes = [(local.dims[name], len(node.gpus)) for node, local in parts]
+        sizes = [(held[at].dims[name], gpus * count) for (at, gpus), count in counts.items()]
         numbers = [size * count for size, count in sizes if isinstance(size, int)]
         if not isinstance(total, int) or not total or len(numbers) < len(sizes) or sum(numbers) % total == 0:
             continue
@@ -75,10 +88,10 @@ def check_parts(drawing: Drawing) -> Iterator[Diagnostic]:
 def _divided(drawing: Drawing) -> Iterator[Diagnostic]:
     """A GPU counts as often as it holds a part: it may compute several experts apart."""
     placed: dict[Key, tuple[Node, Tensor, Tensor, list[int]]] = {}
-    for node in drawing.nodes:
+    for node, pairs in _paired(drawing):
         if node.kind is not Kind.COMPUTE or not node.gpus:
             continue
-        for local, whole in _pairs(drawing, node):
+        for local, whole in pairs:
             key = (node.path, node.title, node.repeat, whole.key)
             placed.setdefault(key, (node, local, whole, []))[3].extend(node.gpus)
     told = set[tuple[str, str]]()

@@ -17,16 +17,21 @@ _COLLECT = {Family.GATHER, Family.CONCAT}
 
 def check_fed(drawing: Drawing) -> Iterator[Diagnostic]:
     """Node by node; what gathers takes one declared input from many GPUs."""
+    fine = set[tuple[object, ...]]()
     for node in drawing.nodes:
         edges, inputs = drawing.into[node], node.inputs
-        if not isinstance(inputs, tuple) or not edges:
-            continue
-        if len(inputs) > MOST:
+        if not isinstance(inputs, tuple) or not edges or len(inputs) > MOST:
             continue
         if node.is_comm or _collects(node, edges):
             yield from _members(drawing, node, edges)
-        else:
-            yield from _one_by_one(drawing, node, edges, inputs)
+            continue
+        key = (node.alike, *(edge.source.alike for edge in edges))
+        if key in fine:
+            continue
+        found = list(_one_by_one(drawing, node, edges, inputs))
+        if not found and None not in key:
+            fine.add(key)
+        yield from found
 
 
 def _collects(node: Node, edges: list[Edge]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Drawing, Edge, Node, Tensor
@@ -24,6 +24,18 @@ def finding(
     line, name = (drawing.line, "") if at is None else (at.line, name_of(at))
     where = f"{drawing.file}:{line}" + (f" at {name}" if name else "")
     return Diagnostic(code, problem, where, short(expected), short(actual), hint, severity)
+
+
+def once_alike(nodes: Iterable[Node], check: Callable[[Node], Iterator[Diagnostic]]) -> Iterator[Diagnostic]:
+    """What a check finds that looks only at what a node states: where one is right, all that state the same are."""
+    fine = set[object]()
+    for node in nodes:
+        if node.alike is not None and node.alike in fine:
+            continue
+        found = list(check(node))
+        if not found:
+            fine.add(node.alike)
+        yield from found
 
 
 def name_of(at: Node | Edge) -> str:

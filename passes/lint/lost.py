@@ -7,8 +7,8 @@ from math import ceil
 
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Drawing, Fact, Family, Node, Product, Size, Tensor
-from .finding import finding, listed
-from .names import BATCH, HEAD_SIZE, HEADS, MERGED, SEQUENCE, merges, named
+from .finding import finding, listed, once_alike
+from .names import BATCH, HEAD_SIZE, HEADS, MERGED, SEQUENCE, merges, named, words
 
 _KEEP_ALL = {
     Family.ALL_REDUCE, Family.ALL_GATHER, Family.REDUCE_SCATTER, Family.ALL_TO_ALL, Family.TRANSFER, Family.BROADCAST,
@@ -21,19 +21,22 @@ _KEEP_BATCH = _KEEP_ALL | {
     Family.COMBINE, Family.RESHAPE,
 }  # fmt: skip
 _HEADED = {Family.SCORES: (HEADS,), Family.CONTEXT: (HEADS, HEAD_SIZE), Family.ROPE: (HEADS, HEAD_SIZE)}
-_QKV = ("q", "k", "v", "qkv", "query", "key", "value", "kv")
+_QKV = {"q", "k", "v", "qkv", "query", "key", "value", "kv", "wq", "wk", "wv"}
 _MEAN = {"batch": BATCH, "sequence": SEQUENCE, "heads": HEADS, "head size": HEAD_SIZE}
 
 
 def check_lost(drawing: Drawing) -> Iterator[Diagnostic]:
     """Node by node."""
-    for node in drawing.nodes:
-        ins, outs = _tensors(node.inputs), _tensors(node.outputs)
-        yield from _unexplained(drawing, node, (*ins, *outs))
-        yield from _wrongly_merged(drawing, node, ins, outs)
-        if ins and outs and node.family:
-            yield from _vanished(drawing, node, ins, outs)
-        yield from _headless(drawing, node, outs)
+    yield from once_alike(drawing.nodes, lambda node: _lost(drawing, node))
+
+
+def _lost(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:
+    ins, outs = _tensors(node.inputs), _tensors(node.outputs)
+    yield from _unexplained(drawing, node, (*ins, *outs))
+    yield from _wrongly_merged(drawing, node, ins, outs)
+    if ins and outs and node.family:
+        yield from _vanished(drawing, node, ins, outs)
+    yield from _headless(drawing, node, outs)
 
 
 def _tensors(fact: Fact) -> tuple[Tensor, ...]:
@@ -121,5 +124,5 @@ def _headless(drawing: Drawing, node: Node, outs: tuple[Tensor, ...]) -> Iterato
 
 
 def _projects_heads(title: str) -> bool:
-    words = title.lower().replace("_", " ").replace("-", " ").replace("/", " ").split()
-    return any(word in _QKV or word in ("wq", "wk", "wv") for word in words) and "lora" not in words
+    said = words(title)
+    return bool(said & _QKV) and "lora" not in said

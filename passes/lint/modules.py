@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Drawing, Edge, Family, Kind, Tensor
+from .attention import check_attention
 from .dimensions import agree
 from .finding import finding
 
@@ -14,7 +15,7 @@ _MOVES = {Kind.COMM, Kind.ROUTE, Kind.INPUT, Kind.OUTPUT}
 
 
 def check_broken_down(drawing: Drawing) -> Iterator[Diagnostic]:
-    """A node is one operator."""
+    """A node is one operator, and none of attention's is missing."""
     for node in drawing.nodes:
         if node.elided:
             continue
@@ -25,6 +26,7 @@ def check_broken_down(drawing: Drawing) -> Iterator[Diagnostic]:
             names = " and ".join(node.families)
             yield finding("DAG4", drawing, node, f"`{node.title}` is several operators in one node: {names}",
                           "one operator per node", hint="draw one node per operator")  # fmt: skip
+    yield from check_attention(drawing)
 
 
 def check_residuals(drawing: Drawing) -> Iterator[Diagnostic]:
@@ -43,10 +45,14 @@ def check_residuals(drawing: Drawing) -> Iterator[Diagnostic]:
 
 def check_split_and_aggregation(drawing: Drawing) -> Iterator[Diagnostic]:
     """No edge divides or joins what flows along it: where only a factor differs, a node is missing."""
+    fine = set[tuple[object, object]]()
     for node in drawing.nodes:
         for edge in drawing.into[node]:
-            if _is_expected(edge):
+            key = (edge.source.alike, edge.target.alike)
+            if key in fine or _is_expected(edge):
                 continue
+            if not _change(edge) and None not in key:
+                fine.add(key)
             if told := _change(edge):
                 verb, name, before, after = told
                 problem = f"the edge {verb} `{name}`: {before} arrives as {after}, and no node does that"

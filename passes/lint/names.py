@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ...ir.drawing import Tensor
@@ -12,13 +13,28 @@ BATCH = frozenset(
 SEQUENCE = frozenset({
     "seq_len", "seq", "s", "S", "sequence_length", "sequence", "seqlen", "seq_length", "q_len", "q_seq", "query_len",
 })  # fmt: skip
-KEYS = frozenset({"kv_len", "kv_seq", "k_len", "key_len", "kv_seq_len", "k_seq", "context_len", "past_len"})
+KEYS = frozenset(
+    {
+        "kv_len",
+        "kv_seq",
+        "k_len",
+        "key_len",
+        "kv_seq_len",
+        "k_seq",
+        "context_len",
+        "past_len",
+        "S_kv",
+        "s_kv",
+        "skv",
+    }
+)
 HEADS = frozenset({
     "heads", "num_heads", "n_heads", "head", "kv_heads", "num_kv_heads", "n_kv_heads", "attention_heads", "q_heads",
     "nh", "n_head", "num_attention_heads", "local_heads",
 })  # fmt: skip
 HEAD_SIZE = frozenset({"d_k", "head_dim", "head_size", "d_head", "d_v", "hd", "dk", "dim_head", "dim_per_head", "dh"})
 EXPERTS = frozenset({"experts", "num_experts", "n_experts", "E", "expert", "local_experts"})
+_H, _D = frozenset({"h", "H"}), frozenset({"d", "D"})
 CHOSEN = frozenset({"top_k", "topk", "k", "K", "experts_per_token", "num_experts_per_tok"})
 MERGED = frozenset({
     "tokens", "num_tokens", "n_tokens", "expert_tokens", "tokens_per_expert", "total_tokens", "local_tokens", "token",
@@ -28,14 +44,27 @@ MERGED = frozenset({
 
 
 def named(tensor: Tensor, names: Iterable[str]) -> set[str]:
-    """Which of its dimensions bear one of these names."""
-    return tensor.dims.keys() & set(names)
+    """Which of its dimensions bear one of these names; `h` means heads beside a head size or keys, `d` beside `h`."""
+    found = tensor.dims.keys() & set(names)
+    if found or not (names is HEADS or names is HEAD_SIZE) or not tensor.dims.keys() & _H:
+        return found
+    if names is HEAD_SIZE:
+        return tensor.dims.keys() & _D
+    return tensor.dims.keys() & _H if tensor.dims.keys() & (HEAD_SIZE | KEYS | _D) else found
 
 
 def size(tensor: Tensor, names: Iterable[str]) -> int | None:
     """The size of the one dimension that bears one of these names, where it is a number."""
     found = [tensor.dims[name] for name in named(tensor, names)]
     return found[0] if len(found) == 1 and isinstance(found[0], int) else None
+
+
+def words(title: str) -> set[str]:
+    """
+    >>> sorted(words("Attention Q_proj"))
+    ['attention', 'proj', 'q']
+    """
+    return set(re.split(r"[^a-z0-9]+", title.lower())) - {""}
 
 
 def merges(tensor: Tensor) -> bool:

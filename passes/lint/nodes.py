@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Devices, Drawing, Fact, Family, Form, Kind, Node, Tensor, Unreadable
-from .finding import finding, listed
+from .finding import finding, listed, once_alike
 
 _DRAWN = {
     Kind.COMM: (Form.COMM,),
@@ -32,20 +32,22 @@ _NEAR = 200
 
 def check_shapes(drawing: Drawing) -> Iterator[Diagnostic]:
     """Ellipse: communication. Rectangle: computation. Parallelogram: routing and aggregation."""
-    for node in drawing.nodes:
-        if not node.declared:
-            continue
-        kinds = frozenset({node.kind}) if node.kind else node.kinds
-        kinds = node.kinds if node.kinds and node.kind in node.kinds else kinds
-        shapes = list(dict.fromkeys(form for kind in sorted(kinds) for form in _DRAWN[kind]))
-        if node.form is Form.OTHER or (shapes and node.form not in shapes):
-            wanted = shapes or [form for form in Form if form is not Form.OTHER]
-            what = " or ".join(_WHAT[kind] for kind in sorted(kinds)) or "a node"
-            problem = f"`{node.title}` is {what}, drawn as {_drawn(node)}"
-            expected = " or ".join(wanted)
-            yield finding("NODE1", drawing, node, problem, expected, node.shape or "no shape (an ellipse)",
-                          f"shape={_shape(wanted[0])}")  # fmt: skip
-        yield from _clashes(drawing, node, "NODE1", "kind")
+    declared = (node for node in drawing.nodes if node.declared)
+    yield from once_alike(declared, lambda node: _shaped(drawing, node))
+
+
+def _shaped(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:
+    kinds = frozenset({node.kind}) if node.kind else node.kinds
+    kinds = node.kinds if node.kinds and node.kind in node.kinds else kinds
+    shapes = list(dict.fromkeys(form for kind in sorted(kinds) for form in _DRAWN[kind]))
+    if node.form is Form.OTHER or (shapes and node.form not in shapes):
+        wanted = shapes or [form for form in Form if form is not Form.OTHER]
+        what = " or ".join(_WHAT[kind] for kind in sorted(kinds)) or "a node"
+        problem = f"`{node.title}` is {what}, drawn as {_drawn(node)}"
+        expected = " or ".join(wanted)
+        yield finding("NODE1", drawing, node, problem, expected, node.shape or "no shape (an ellipse)",
+                      f"shape={_shape(wanted[0])}")  # fmt: skip
+    yield from _clashes(drawing, node, "NODE1", "kind")
 
 
 def _drawn(node: Node) -> str:

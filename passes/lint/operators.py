@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic
-from ...ir.drawing import Drawing, Family
+from ...ir.drawing import Devices, Drawing, Family, Node
 from .finding import finding, listed
 from .laws import Law, activation, add, context, contract, keep, readable, reshape, route_tokens, scores, top_k
 from .moving_laws import all_gather, concat, reduce_scatter, split, swap
@@ -16,17 +16,26 @@ from .moving_laws import all_gather, concat, reduce_scatter, split, swap
 
 def check_operators(drawing: Drawing) -> Iterator[Diagnostic]:
     """Every node whose title names one operator, and whose dimensions were read."""
+    fine = set[tuple[object, int | None]]()
     for node in drawing.nodes:
         law = LAWS.get(node.family) if node.family else None
-        ins, outs = node.inputs, node.outputs
-        if law is None or not readable(ins) or not readable(outs):
+        key = (node.alike, node.devices.members if isinstance(node.devices, Devices) and node.is_comm else None)
+        if law is None or key in fine:
             continue
-        assert isinstance(ins, tuple)
-        assert isinstance(outs, tuple)
-        if wrong := law(node, ins, outs):
-            rule = f"the rule of {node.family}: {RULE_TEXTS[law]}"
-            actual = f"{listed(ins)} → {listed(outs)}"
-            yield finding("DIM3", drawing, node, f"`{node.title}`: {wrong}", rule, actual, "mend the dimensions named")
+        found = list(_unlawful(drawing, node, law))
+        if not found and node.alike is not None:
+            fine.add(key)
+        yield from found
+
+
+def _unlawful(drawing: Drawing, node: Node, law: Law) -> Iterator[Diagnostic]:
+    ins, outs = node.inputs, node.outputs
+    if not isinstance(ins, tuple) or not isinstance(outs, tuple) or not readable(ins) or not readable(outs):
+        return
+    if wrong := law(node, ins, outs):
+        rule = f"the rule of {node.family}: {RULE_TEXTS[law]}"
+        actual = f"{listed(ins)} → {listed(outs)}"
+        yield finding("DIM3", drawing, node, f"`{node.title}`: {wrong}", rule, actual, "mend the dimensions named")
 
 
 LAWS: dict[Family, Law] = {

@@ -6,43 +6,25 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ...diagnostics import Diagnostic
-from ...ir.drawing import Cluster, Devices, Drawing, Kind, Node
+from ...ir.drawing import Cluster, Drawing, Kind, Node
 from .finding import finding, listed
 
 _ENDS = (Kind.INPUT, Kind.OUTPUT)
 
 
 def check_places(drawing: Drawing) -> Iterator[Diagnostic]:
-    """Every operator names its GPU; one on all GPUs says so. The total input and output may leave out `host`."""
-    everyone = drawing.all_gpus
+    """Every operator names its GPU, or the boundary around it does. The total input and output may leave out `host`."""
     for node in drawing.nodes:
         if not node.placed and node.declared and node.kind not in _ENDS:
             problem = f"`{node.title}` does not say on which GPU it runs"
-            around = f" (the cluster around it does: GPU: {_bare(node)})" if node.devices else ""
-            yield finding(
-                "NODE3", drawing, node, problem + around, "GPU: 3, or GPU: all GPUs", hint="add it to the label"
-            )
-        elif _keeps_all_quiet(drawing, node, everyone):
-            problem = f"`{node.title}` runs on all {len(everyone)} GPUs, and does not say `all GPUs`"
-            yield finding("NODE3", drawing, node, problem, f"GPU: all GPUs ({_bare(node)})", str(node.devices))
+            hint = "add it to the label, or to the title of the boundary around it"
+            yield finding("NODE3", drawing, node, problem, "GPU: 3, or GPU: all GPUs", hint=hint)
         for code, told, said in node.clashes:
             if code == "NODE3":
                 problem = f"the label and the attributes of {node.id} name different GPUs"
                 yield finding(
                     code, drawing, node, problem, f"{told} (attribute)", f"{said} (label)", "let both say the same"
                 )
-
-
-def _bare(node: Node) -> str:
-    return str(node.devices).removeprefix("GPUs ").removeprefix("GPU ")
-
-
-def _keeps_all_quiet(drawing: Drawing, node: Node, everyone: frozenset[int]) -> bool:
-    place = node.devices
-    if not isinstance(place, Devices) or place.all or not node.placed or place.senders or place.groups:
-        return False
-    every = drawing.gpus or (0 if drawing.partial else len(everyone))
-    return every > 1 and len(node.gpus) == every
 
 
 def check_boundaries(drawing: Drawing) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Drawing, EdgeKind, Fact, Node, Tensor
@@ -51,7 +52,12 @@ def _copies(drawing: Drawing) -> Iterator[Diagnostic]:
 def _layer(node: Node) -> int | None:
     """The number of the layer that its title or a cluster around it names."""
     texts = (node.title, *(cluster.title for cluster in node.clusters))
-    found = next((match for text in texts if (match := _LAYER.search(text))), None)
+    return next((number for text in texts if (number := _layer_of(text)) is not None), None)
+
+
+@lru_cache(65536)
+def _layer_of(text: str) -> int | None:
+    found = _LAYER.search(text)
     return int(found.group(1)[:9]) if found else None
 
 

@@ -25,10 +25,14 @@ def sound(deployment: Deployment) -> list[Diagnostic]:
 
 
 def _rows(deployment: Deployment) -> Iterator[Diagnostic]:
+    known: dict[tuple[object, ...], str] = {}
     for position, row in enumerate(deployment.rows):
         if row.index != position:
             yield about("ill-formed", row, f"is row {row.index}, but stands at {position}")
-        for problem in (_places(row, deployment.gpus), _operands(row), _volume(row)):
+        key = id(row.places), id(row.turns), row.move is None, row.is_transfer  # rows have their places in common
+        if key not in known:
+            known[key] = _places(row, deployment.gpus)
+        for problem in (known[key], _operands(row), _volume(row)):
             if problem:
                 yield about("ill-formed", row, problem)
 

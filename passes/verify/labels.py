@@ -29,7 +29,7 @@ from .rows import about
 KINDS = {Role.MOVE: Kind.COMM, Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE}
 """By role; all others compute."""
 CARRYING = frozenset({Role.MOVE, Role.NORM, Role.ROUTING})
-"""Roles of operators on one operand that make a choice of a choice."""
+"""Roles of operators that make a choice of a choice."""
 
 
 def check(deployment: Deployment) -> list[Diagnostic]:
@@ -47,7 +47,8 @@ def _row(row: Row) -> Iterator[Diagnostic]:
         yield about("ill-formed", row, "runs on the host" if row.on_host else "runs on GPUs, not on the host")
     if problem := _move(row, op):
         yield about("NODE5", row, problem)
-    if row.state != (row.outputs if op.RULE.role is Role.STATE else ()):
+    kept = row.outputs if op.RULE.role is Role.STATE else ()
+    if [_stated(port) for port in row.state] != [_stated(port) for port in kept]:
         yield about("coverage", row, "keeps another state than its operator", actual=_texts(row.state))
     for port in row.weights:
         if offset_in(port.tensor) != offset_in(row.path):
@@ -61,6 +62,10 @@ def _kind(op: Operator | None) -> Kind:
     if isinstance(op, InputOp | OutputOp):
         return Kind.INPUT if isinstance(op, InputOp) else Kind.OUTPUT
     return Kind.ROUTE if op is None else KINDS.get(op.RULE.role, Kind.COMPUTE)
+
+
+def _stated(port: Port) -> tuple[object, ...]:
+    return port.names, port.local, port.whole, port.dtype
 
 
 def _texts(ports: tuple[Port, ...]) -> str:
@@ -137,4 +142,4 @@ def _selects(row: Row, slot: int, chosen: set[tuple[int, int]]) -> bool:
         return all((row.index, output) in chosen for output in range(len(row.outputs)))
     if slot < len(row.operands) and row.operands[slot] in op.RULE.selects:
         return True
-    return op.RULE.role in CARRYING and len(op.operands) == 1 and (row.index, 0) in chosen
+    return op.RULE.role in CARRYING and (row.index, 0) in chosen

@@ -14,6 +14,7 @@ from dagc.ir.ops.move import AllGatherOp, AllReduceOp, ReduceScatterOp
 
 from .operators import made
 from .surgery import Mutants, changed, numbered, put, shared, where
+from .volumes import restated
 
 
 def in_two_steps(deployment: Deployment) -> Mutants:
@@ -21,7 +22,7 @@ def in_two_steps(deployment: Deployment) -> Mutants:
     for row in deployment.rows:
         if isinstance(row.operator, AllReduceOp):
             for axis in _free(row.outputs[0], row.places.shape[1]):
-                yield f"{where(row)} along {row.outputs[0].names[axis]}", _split(deployment, row, axis)
+                yield f"{where(row)} along {row.outputs[0].names[axis]}", restated(_split(deployment, row, axis))
 
 
 def _free(port: Port, members: int) -> Iterator[int]:

@@ -16,6 +16,7 @@ from .cases import WEIGHTS, Case
 from .classes import GRAPH_FAULTS, MODULE_FAULTS, Fault
 from .defence import caught_by
 from .interpreter import Stuck, run
+from .volumes import restated
 
 PLACES = 2
 """Places of a class tried in one case, spread over all there are."""
@@ -58,7 +59,7 @@ def spread(items: Sequence[Item], count: int) -> list[Item]:
 def _graphs(case: Case, places: int) -> Iterator[Result]:
     for name, fault in GRAPH_FAULTS.items():
         for where, mutant in spread(list(fault.inject(case.deployment)), places):
-            yield _result(case, "graph", name, fault, where, mutant)
+            yield _result(case, "graph", name, fault, where, restated(mutant))
 
 
 def _modules(case: Case, places: int) -> Iterator[Result]:
