@@ -100,8 +100,8 @@ KEYS = (
     "report",
     "devices",
 )
-CERTIFIED = ("dot", "spmd_dot", "representative_dot", "logical", "ir")
-"""Files that a certificate speaks of."""
+CERTIFIED = frozenset(KEYS) - {"report"}
+"""Files that a certificate speaks of: all but the report it stands in."""
 
 
 def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None], options: Options) -> None:

@@ -31,6 +31,8 @@ from .passes.verify import Field, Verdict, verify
 from .passes.verify.meaning.numbers import Numbers
 from .pipeline import lower, text_of
 
+STATUSES = ("valid", "refused")
+
 
 @dataclass
 class Checked:
@@ -50,11 +52,17 @@ def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Che
     manifest = _json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("generator") != GENERATOR:
         raise Refused(Diagnostic("certificate", "the manifest was not written by dagc", str(folder / MANIFEST)))
-    lost = [name for name in _texts(manifest.get("files")) if not _within(folder, name).is_file()]
+    files = _texts(manifest.get("files"))
+    if MANIFEST not in files:
+        raise Refused(Diagnostic("certificate", "the manifest does not list its files", str(folder / MANIFEST)))
+    lost = [name for name in files if not _within(folder, name).is_file()]
     if lost:
         raise Refused(*(Diagnostic("certificate", "the manifest lists a file that is not there", n) for n in lost))
-    entries = [entry for entry in manifest.get("dags") or () if isinstance(entry, dict)]
-    return [_checked(folder, entry, numbers) for entry in entries if entry.get("status") == "valid"]
+    entries = manifest.get("dags")
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and e.get("status") in STATUSES for e in entries):
+        problem = f"the manifest does not list deployments that are {' or '.join(STATUSES)}"
+        raise Refused(Diagnostic("certificate", problem, str(folder / MANIFEST)))
+    return [_checked(folder, entry, numbers) for entry in entries if entry["status"] == "valid"]
 
 
 def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:
@@ -106,7 +114,7 @@ def _differs(file: Path, text: str, problem: str) -> Iterator[Diagnostic]:
 def _altered(home: Path, hashes: dict[str, str]) -> Iterator[Diagnostic]:
     for name, wanted in hashes.items():
         file = _within(home, name)
-        actual = digest(_text(file))
+        actual = digest(_bytes(file))
         if actual != wanted:
             problem = "is not the file that the certificate was made for"
             yield Diagnostic("certificate", problem, str(file), expected=f"SHA-256 {wanted}", actual=actual)
@@ -126,17 +134,22 @@ def _claims(file: Path, certificate: dict[str, Any], verdict: Verdict) -> Iterat
 def _json(file: Path) -> Any:
     try:
         return json.loads(_text(file))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(Diagnostic("syntax", f"is no JSON: {error}", str(file))) from error
 
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode()
-    except OSError as error:
-        raise Refused(Diagnostic("file", f"cannot be read: {error.strerror}", str(file))) from error
+        return _bytes(file).decode()
     except UnicodeDecodeError as error:
         raise Refused(Diagnostic("file", "is no text", str(file))) from error
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Refused(Diagnostic("file", f"cannot be read: {error.strerror}", str(file))) from error
 
 
 def _texts(value: object) -> list[str]:
@@ -146,6 +159,10 @@ def _texts(value: object) -> list[str]:
 def _within(folder: Path, name: str) -> Path:
     """A file of the folder. Refused for a name that leads out of it."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise Refused(Diagnostic("certificate", "the manifest names a file outside the folder", name))
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no file can have
+        inside = False
+    if not inside:
+        raise Refused(Diagnostic("certificate", "the manifest names a file outside the folder", repr(name)))
     return path

@@ -51,7 +51,8 @@ def test_the_report_holds_the_certificate(folder: Path) -> None:
     certificate = json.loads((folder / f"{STEM}.report.json").read_text())["certificate"]
     assert certificate["valid"]
     assert [layer["name"] for layer in certificate["layers"]] == LAYERS
-    assert set(certificate["of"]["sha256"]) == {"ep.dot", "ep.spmd.dot", "ep.logical.mlir", "ep.mlir"}
+    named = {"ep.dot", "ep.spmd.dot", "ep.logical.mlir", "ep.mlir", "ep.devices.json"}
+    assert set(certificate["of"]["sha256"]) == named
     assert certificate["preconditions"]
     assert "probability" in certificate["bounds"][0]
 
@@ -91,6 +92,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "the logical module": (rewritten(f"{STEM}.logical.mlir", "hidden = 4096", "hidden = 2048"), "certificate"),
     "the logical module, no IR": (re_certified(f"{STEM}.logical.mlir", "dag.input", "dag.inputs"), "dag.inputs"),
     "a layer less": (rewritten(f"{STEM}.report.json", '"name": "meaning"', '"name": "maning"'), "says other than"),
+    "what GPUs hold": (rewritten(f"{STEM}.devices.json", "[", "[ "), "not the file that the certificate"),
     "no certificate": (rewritten(f"{STEM}.report.json", '"certificate"', '"certificat"'), "lacks 'certificate'"),
     "no JSON": (rewritten(f"{STEM}.report.json", "{", "["), "is no JSON"),
     "a file outside": (rewritten("manifest.json", f'"dot": "{STEM}.dot"', '"dot": "../../x.dot"'), "outside"),
@@ -112,7 +114,17 @@ def test_a_file_that_is_gone_is_named(folder: Path) -> None:
     assert f"{STEM}.spmd.dot" in str(refused.value.diagnostics[0])
 
 
-@pytest.mark.parametrize("text", ['{"generator": "another"}', "[]", "{", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"generator": "another"}', "[]", "{", "", "[" * 100_000,
+        '{"generator": "dagc", "files": ["manifest.json"], "dags": null}',
+        '{"generator": "dagc", "files": ["manifest.json"], "dags": [1]}',
+        '{"generator": "dagc", "files": ["manifest.json"], "dags": [{"status": "fine"}]}',
+        '{"generator": "dagc", "dags": []}',
+        '{"generator": "dagc", "files": ["manifest.json", "a\\u0000b"], "dags": []}',
+    ],
+)  # fmt: skip
 def test_a_manifest_that_is_not_ours_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(Refused):
@@ -135,3 +147,22 @@ def test_a_model_is_compiled_and_checked(tmp_path: Path) -> None:
     assert [c.name for c in checked] == ["qwen3-8b/tp=4"]
     assert "float64" in checked[0].verdict.bounds[0]
     assert not any(tmp_path.iterdir())
+
+
+def test_a_string_that_does_not_end_is_a_diagnostic(folder: Path) -> None:
+    """xDSL's lexer alone would look for its end for ever."""
+    file = folder / f"{STEM}.mlir"
+    lines = file.read_text().split("\n")
+    at = next(number for number, line in enumerate(lines) if " at " in line)
+    lines[at] = lines[at].replace('"', "", 1) + " " + "x" * 60
+    file.write_text("\n".join(lines))
+    with pytest.raises(Refused) as refused:
+        check(Request(source=str(file)))
+    assert refused.value.diagnostics[0].where.endswith(f":{at + 1}")
+
+
+def test_a_property_of_another_type_is_a_diagnostic(folder: Path) -> None:
+    file = folder / f"{STEM}.mlir"
+    file.write_text(file.read_text().replace('axes = ["ep"]', "axes = [0 : i64]", 1))
+    with pytest.raises(Refused):
+        check(Request(source=str(file)))

@@ -2,8 +2,8 @@
 
     input scatter embed …  |  layers 0-7: norm q_proj … residual  |  transfer  |  layers 8-15: …  |  norm head output
 
-What a block reads from before it comes in through rows of its own (`fed`) that hold the undivided value as the row
-What a block reads from before it comes in through rows of its own (`fed`), which hold the undivided value as the row
+What a block reads from before it comes in through rows of its own (`fed`): they hold the undivided value as the row
+What a block reads from before it comes in through rows of its own (`fed`), holding the undivided value as the row
 round after round of a repeat whose yield is laid out as what it started from, every value is right.
 """
 
