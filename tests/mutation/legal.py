@@ -41,7 +41,7 @@ def _split(deployment: Deployment, row: Row, axis: int) -> Deployment:
     cut = paid.cut({name: op.over})
     properties = {"path": row.path, "axes": op.properties["axes"], "dim": name}
     scatter, gather = (
-        made(ReduceScatterOp, [owed], cut, dict(properties)),
+        made(ReduceScatterOp, [owed], cut, properties | ({"merge": op.properties["merge"]} if op.merge else {})),
         made(AllGatherOp, [cut], paid, dict(properties)),
     )
     half = Move("reduce-scatter", row.move.axes, row.move.elements, row.move.bytes)
