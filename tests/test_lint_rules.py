@@ -89,6 +89,14 @@ def test_what_dagc_writes_breaks_nothing(case: tuple[str, str, bool], view: str,
     assert all(node.families or node.kinds for node in drawing.nodes), "titles that lint does not know are not judged"
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_experts_that_exchange_partial_sums_break_nothing(view: str, graphviz: Graphviz) -> None:
+    """An all-reduce between an expert's projections: both sides are the same expert."""
+    strategy = str(DATA.parent / "strategies" / "hidden-experts.yaml")
+    text = dot_text(VIEWS[view](deployment("qwen3-30b-a3b", strategy, apart=False)))
+    assert not broken(parse_dot(text.encode(), "x.dot", graphviz))
+
+
 def test_symbolic_sizes_break_nothing(graphviz: Graphviz) -> None:
     text = dot_text(views.gpus(deployment("moe-16x16", "ep=16", False, symbolic=True)))
     assert broken(parse_dot(text.encode(), "x.dot", graphviz)) == set()

@@ -124,13 +124,13 @@ def _count(units: list[list[Node]]) -> int | None:
 
 
 def _experts(drawing: Drawing) -> list[list[Node]]:
-    """Operators of experts, those that feed one another together."""
+    """Operators of experts, those that feed one another together, on one GPU also through communication."""
     nodes = [node for node in drawing.nodes if node.is_expert]
     beside: dict[Node, list[Node]] = {node: [] for node in nodes}
-    for edge in drawing.edges:
-        if edge.source in beside and edge.target in beside:
-            beside[edge.source].append(edge.target)
-            beside[edge.target].append(edge.source)
+    for source, target in _fed(drawing):
+        if source in beside and target in beside:
+            beside[source].append(target)
+            beside[target].append(source)
     seen, units = set[Node](), list[list[Node]]()
     for node in nodes:
         unit = [each for each in _reached(node, beside) if each not in seen]
@@ -138,6 +138,19 @@ def _experts(drawing: Drawing) -> list[list[Node]]:
             units.append([node, *(each for each in unit if each is not node)])
         seen.update(unit)
     return units
+
+
+def _fed(drawing: Drawing) -> Iterator[tuple[Node, Node]]:
+    """Nodes that an edge joins, or a communication in which both of the same GPU take part."""
+    yield from ((edge.source, edge.target) for edge in drawing.edges)
+    for node in drawing.nodes:
+        if node.is_comm:
+            sources = [edge.source for edge in drawing.into[node] if edge.source.is_expert]
+            readers: dict[int, list[Node]] = defaultdict(list)
+            for edge in drawing.out_of[node] if sources else ():
+                for gpu in edge.target.gpus:
+                    readers[gpu].append(edge.target)
+            yield from ((source, target) for source in sources for gpu in source.gpus for target in readers[gpu])
 
 
 def _reached(start: Node, after: dict[Node, list[Node]]) -> set[Node]:
