@@ -14,13 +14,14 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 LAYERS = [
     "well-formed", "dimensions", "layouts", "coverage", "graph laws", "stated dimensions", "graph coverage", "meaning",
 ]  # fmt: skip
-LLAMA = {"source": "llama-3.1-405b", "stages": "uneven"}
-QWEN = {"source": "qwen3-235b-a22b", "strategies": ["ep-tp"]}
-CASES: dict[str, dict[str, object]] = {
+LLAMA: dict[str, Any] = {"source": "llama-3.1-405b", "stages": "uneven"}
+QWEN: dict[str, Any] = {"source": "qwen3-235b-a22b", "strategies": ["ep-tp"]}
+CASES: dict[str, dict[str, Any]] = {
     "Llama-3.1-405B, TP8×PP16×DP64": {**LLAMA, "strategies": ["tp=8,pp=16,dp=64"]},
     "Qwen3-235B-A22B, EP64×TP4": {**QWEN, "mesh": "ep=64,tp=4"},
     **{f"405B, TP8×PP16×DP{dp}": {**LLAMA, "strategies": [f"tp=8,pp=16,dp={dp}"]} for dp in (2, 16, 128, 1024)},
@@ -33,7 +34,7 @@ baseline: none
 """
 
 
-def child(case: dict[str, object]) -> None:
+def child(case: dict[str, Any]) -> None:
     """Verify one case in this process and print its figures as JSON."""
     import tempfile
     from pathlib import Path
@@ -48,8 +49,8 @@ def child(case: dict[str, object]) -> None:
             source = Path(folder) / "bench.yaml"
             source.write_text(DESCRIPTION.format(layers=layers))
             case["source"] = str(source)
-        case["strategies"] = tuple(case["strategies"])  # type: ignore[arg-type]
-        request = Request(**case, baseline="none")  # type: ignore[arg-type]
+        case["strategies"] = tuple(case["strategies"])
+        request = Request(**case, baseline="none")
         (job,) = [compile_job(job, request) for job in plan(request)]
     total = time.perf_counter() - start
     verdict, graph = job.verdict, job.graph

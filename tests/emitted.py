@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from small_models import LISTED, MODELS, PLANS
@@ -47,9 +48,9 @@ def row_of(deployment: Deployment, op: str, nth: int = 0) -> Row:
     return [row for row in deployment.rows if row.op == op][nth]
 
 
-def with_row(deployment: Deployment, row: Row, **changes: object) -> Deployment:
+def with_row(deployment: Deployment, row: Row, **changes: Any) -> Deployment:
     """The deployment with a row changed."""
-    changed = replace(row, **changes)  # type: ignore[arg-type]
+    changed = replace(row, **changes)
     return replace(deployment, rows=tuple(changed if r.index == row.index else r for r in deployment.rows))
 
 

@@ -258,8 +258,11 @@ def test_another_order_is_another_cut(have: Tensor, need: Tensor, expected: list
 def said(module: ModuleOp, path: str) -> list[tuple[str, str, str]]:
     """What the moves behind a path state: their axes and orders."""
     moves = [op for op in module.walk() if isinstance(op, Collective | SliceOp) and op.path.data == path]
-    names = ("axes", "order", "to_order")
-    return [tuple(str(op.properties.get(name, "")).strip('"') for name in names) for op in moves]  # type: ignore[misc]
+
+    def text(op: Operator, name: str) -> str:
+        return str(op.properties.get(name, "")).strip('"')
+
+    return [(text(op, "axes"), text(op, "order"), text(op, "to_order")) for op in moves]
 
 
 def test_collectives_state_the_orders_they_apply() -> None:

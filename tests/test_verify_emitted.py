@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from emitted import emitted, row_of, shared, verdict, with_port, with_row
 
-from dagc.ir.deployment import Deployment, Port, Share
+from dagc.ir.deployment import Deployment, Port, Repeat, Share
 from dagc.passes.verify import graph, presence, stated
 from dagc.passes.verify.parts import parts
 
@@ -100,8 +100,7 @@ PRESENCE: dict[str, tuple[str, Callable[[Deployment], Deployment]]] = {
     "layers shifted": ("are not computed", rounds(first=1, last=3)),
     "computed twice": (
         "are computed more than once",
-        lambda d: replace(d, rows=(*d.rows, replace(row_of(d, "q_proj"), repeat=replace(
-            row_of(d, "q_proj").repeat, first=1, last=1), index=len(d.rows))))),  # type: ignore[type-var]
+        lambda d: replace(d, rows=(*d.rows, replace(row_of(d, "q_proj"), repeat=Repeat(1, 1), index=len(d.rows))))),
     "a shard twice, another never": ("1 of 2 parts are there", held("up_proj", "ffn", [0, 0])),
     "a part that is none": ("a part that is none of 2", held("up_proj", "ffn", [0, 2])),
     "a weight of another operator": (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from emitted import emitted, row_of, shared, verdict, with_port, with_row
 from mutation.cases import Case
 from mutation.interpreter import run
 from small_models import EP, MODELS, SIZES, WEIGHTS, plan, rule
+from xdsl.dialects.builtin import ModuleOp
 
 from dagc.frontends.build import build
 from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
@@ -47,9 +49,9 @@ def test_a_right_deployment_is_accepted_and_judged_right(name: str) -> None:
     assert np.allclose(run(graph, given, WEIGHTS), evaluate(logical, given, WEIGHTS), rtol=1e-9, atol=1e-12)
 
 
-def _deployed(module: object, strategy: Plan) -> tuple:
-    annotate(module, plan=strategy)  # type: ignore[arg-type]
-    lowered = lower(module)  # type: ignore[arg-type]
+def _deployed(module: ModuleOp, strategy: Plan) -> tuple[ModuleOp, Deployment]:
+    annotate(module, plan=strategy)
+    lowered = lower(module)
     return lowered, expand(lowered, strategy.name)
 
 
@@ -61,30 +63,30 @@ def _input(model: Model) -> np.ndarray:
 # Graphs that say of themselves what is not so.
 
 
-def of(op: str, **changes: object) -> Change:
+def of(op: str, **changes: Any) -> Change:
     """The first row of this name, changed."""
     return lambda d: with_row(d, row_of(d, op), **changes)
 
 
-def moving(op: str, **changes: object) -> Change:
+def moving(op: str, **changes: Any) -> Change:
     def change(d: Deployment) -> Deployment:
         move = row_of(d, op).move
         assert isinstance(move, Move)
-        return with_row(d, row_of(d, op), move=replace(move, **changes))  # type: ignore[arg-type]
+        return with_row(d, row_of(d, op), move=replace(move, **changes))
 
     return change
 
 
-def port(op: str, kind: str, **changes: object) -> Change:
-    return lambda d: with_port(d, row_of(d, op), kind, lambda p: replace(p, **changes))  # type: ignore[arg-type]
+def port(op: str, kind: str, **changes: Any) -> Change:
+    return lambda d: with_port(d, row_of(d, op), kind, lambda p: replace(p, **changes))
 
 
-def link(source: str, **changes: object) -> Change:
+def link(source: str, **changes: Any) -> Change:
     """The first link that leaves a row, changed."""
 
     def change(d: Deployment) -> Deployment:
         old = next(k for k in d.links if d.rows[k.source].op == source)
-        return replace(d, links=tuple(replace(k, **changes) if k is old else k for k in d.links))  # type: ignore[arg-type]
+        return replace(d, links=tuple(replace(k, **changes) if k is old else k for k in d.links))
 
     return change
 

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.irdl import irdl_op_definition, prop_def
 
 from ..layout import Tensor
-from ..op import Computation, Indices, Role, Rule
+from ..op import Computation, Indices, Operator, Role, Rule
 
 
 class Contraction(Computation):
@@ -75,10 +75,17 @@ class AddBiasOp(Computation):
         return inputs[0]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        return inputs[0] + broadcast(inputs[1], list(self.operand_names(1)), list(self.operand_names(0)))
+        x, bias = spread(self, inputs)
+        return x + bias
 
 
-def broadcast(small: np.ndarray, names: list[str], into: list[str]) -> np.ndarray:
+def spread(op: Operator, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """An operator's operands, shaped so that they meet the first: later ones have some of its names."""
+    into = list(op.operand_names(0))
+    return [inputs[0], *(_shaped(x, list(op.operand_names(i)), into) for i, x in enumerate(inputs[1:], 1))]
+
+
+def _shaped(small: np.ndarray, names: list[str], into: list[str]) -> np.ndarray:
     """`small`, with axes (devices, *names), shaped so that it meets an array with axes (devices, *into)."""
     ordered = small.transpose([0, *(names.index(name) + 1 for name in into if name in names)])
     shape = iter(ordered.shape)

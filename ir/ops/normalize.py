@@ -16,8 +16,8 @@ from xdsl.irdl import irdl_op_definition, prop_def
 from ..layout import Tensor
 from ..op import Computation, Indices, Operator, Role, Rule
 from ..residues import nonlinear
-from .linear import broadcast
-from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp
+from .linear import spread
+from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp, over_root
 
 
 class Normalize(Computation):
@@ -41,9 +41,6 @@ class Normalize(Computation):
         """The path of a step of the split form."""
         return f"{self.path.data}.{name}"
 
-    def spread(self, gain: np.ndarray, index: int) -> np.ndarray:
-        return broadcast(gain, list(self.operand_names(index)), list(self.operand_names(0)))
-
 
 @irdl_op_definition
 class RmsNormOp(Normalize):
@@ -54,9 +51,8 @@ class RmsNormOp(Normalize):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=4)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        x = inputs[0]
-        mean = np.mean(x * x, axis=self.axis(), keepdims=True)
-        return x / nonlinear("sqrt", np.sqrt, mean + self.eps.value.data) * self.spread(inputs[1], 1)
+        x, gain = spread(self, inputs)
+        return over_root(x, np.mean(x * x, axis=self.axis(), keepdims=True), self.eps) * gain
 
     def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
         x, gain = inputs
@@ -73,10 +69,10 @@ class LayerNormOp(Normalize):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=6)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        centred = inputs[0] - np.mean(inputs[0], axis=self.axis(), keepdims=True)
+        x, gain, bias = spread(self, inputs)
+        centred = x - np.mean(x, axis=self.axis(), keepdims=True)
         variance = np.mean(centred * centred, axis=self.axis(), keepdims=True)
-        scaled = centred / nonlinear("sqrt", np.sqrt, variance + self.eps.value.data)
-        return scaled * self.spread(inputs[1], 1) + self.spread(inputs[2], 2)
+        return over_root(centred, variance, self.eps) * gain + bias
 
     def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
         x, gain, bias = inputs

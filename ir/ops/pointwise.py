@@ -13,7 +13,7 @@ from xdsl.irdl import irdl_op_definition, prop_def
 from ..layout import Tensor
 from ..op import Computation, Indices, Rule
 from ..residues import nonlinear
-from .linear import broadcast
+from .linear import spread
 
 
 @irdl_op_definition
@@ -45,7 +45,8 @@ class MultiplyOp(Computation):
         return inputs[0]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        return inputs[0] * broadcast(inputs[1], list(self.operand_names(1)), list(self.operand_names(0)))
+        x, other = spread(self, inputs)
+        return x * other
 
 
 @irdl_op_definition

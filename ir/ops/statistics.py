@@ -21,7 +21,7 @@ from ..exponentials import exp_minus, log_sum_exp
 from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
 from ..residues import nonlinear
-from .linear import broadcast
+from .linear import spread
 
 
 class Statistic(Computation):
@@ -81,10 +81,9 @@ class MeanSquareOp(Mean):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=2)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        x = inputs[0]
-        for mean in inputs[1:]:
-            x = x - broadcast(mean, list(self.operand_names(1)), list(self.operand_names(0)))
-        return self.mean(x * x, at)
+        x, *mean = spread(self, inputs)
+        centred = x - mean[0] if mean else x
+        return self.mean(centred * centred, at)
 
 
 class Scaled(Computation):
@@ -96,11 +95,6 @@ class Scaled(Computation):
                 raise ValueError(f"an operand has {missing[0]}, the value has not")
         return inputs[0]
 
-    def spread(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The operands, shaped so that they meet the first."""
-        names = [list(self.operand_names(i)) for i in range(len(inputs))]
-        return [inputs[0], *(broadcast(x, own, names[0]) for x, own in zip(inputs[1:], names[1:], strict=True))]
-
 
 @irdl_op_definition
 class ExpMinusOp(Scaled):
@@ -110,7 +104,12 @@ class ExpMinusOp(Scaled):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=2)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        return exp_minus(*self.spread(inputs))
+        return exp_minus(*spread(self, inputs))
+
+
+def over_root(x: np.ndarray, square: np.ndarray, eps: FloatAttr) -> np.ndarray:
+    """x / √(square + eps)."""
+    return x / nonlinear("sqrt", np.sqrt, square + eps.value.data)
 
 
 @irdl_op_definition
@@ -122,8 +121,8 @@ class RmsScaleOp(Scaled):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=2)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        x, square, gain = self.spread(inputs)
-        return x / nonlinear("sqrt", np.sqrt, square + self.eps.value.data) * gain
+        x, square, gain = spread(self, inputs)
+        return over_root(x, square, self.eps) * gain
 
 
 @irdl_op_definition
@@ -138,5 +137,5 @@ class LayerScaleOp(Scaled):
     RULE: ClassVar[Rule] = Rule(role=Role.NORM, flops=3)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        x, mean, variance, gain, bias = self.spread(inputs)
-        return (x - mean) / nonlinear("sqrt", np.sqrt, variance + self.eps.value.data) * gain + bias
+        x, mean, variance, gain, bias = spread(self, inputs)
+        return over_root(x - mean, variance, self.eps) * gain + bias

@@ -21,7 +21,7 @@ def collectives(deployment: Deployment) -> list[Row]:
 def wrong_kind(deployment: Deployment) -> Mutants:
     """Another collective under the same labels."""
     for row in collectives(deployment):
-        joins = str(getattr(row.operator, "dim", row.operator.properties.get("dim", "")))  # pyright: ignore
+        joins = str(getattr(row.operator, "dim", ""))
         for kind, more in _others(row):
             if not isinstance(row.operator, kind):
                 yield f"{where(row)} as {kind.name} {joins}", changed(deployment, row, **exchanging(row, kind, **more))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from xdsl.ir import SSAValue
 
 from ....ir.deployment import Port
 from ....ir.op import Indices, Operator, tensor_of
@@ -70,11 +71,11 @@ class Reference:
         held = {name: np.arange(size)[None] for name, size in total.items()}
         return op.compute(operands, Indices(held, total))
 
-    def _operand(self, read: Identity | None, value: object) -> np.ndarray:
+    def _operand(self, read: Identity | None, value: SSAValue) -> np.ndarray:
         assert read is not None
         if read in self.steps:
             return self.value(read)
-        tensor = tensor_of(value)  # type: ignore[arg-type]
+        tensor = tensor_of(value)
         return self.outside(read, tuple(self.extents.of[self.extents.key(d.name, d.size)] for d in tensor.dims))
 
     def tokens(self, op: Operator, shape: tuple[int, ...]) -> np.ndarray:
