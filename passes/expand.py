@@ -15,7 +15,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from ..ir.debts import SUM, kind_of
+from ..ir.debts import KINDS, SUM, kind_of
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
 from ..ir.dims import Sizes
 from ..ir.layout import Tensor
@@ -24,7 +24,7 @@ from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.attention import CacheOp
-from ..ir.ops.move import Collective, Mover, TransferOp
+from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp
 from ..ir.orders import CONTIGUOUS, axes_of, indices
 from ..ir.plan import user_axis
@@ -186,9 +186,10 @@ def _title(op: Operator, name: str) -> str:
     if op.RULE.role is Role.HOST:
         return {"scatter": "Scatter input", "gather": "Gather output"}[name]
     kind = op.collective if isinstance(op, Collective) else {"transfer": "send/recv"}.get(name, name)
+    merge = f" of {KINDS[op.kind].called}" if isinstance(op, Reduction) and op.kind != SUM else ""
     users = [use.operation for use in op.out.uses]
     user = users[0].path.data.rsplit(".", 1)[-1] if users and isinstance(users[0], Operator) else "layers"
-    return f"{kind.capitalize()}: {op.path.data.rsplit('.', 1)[-1]} → {user}" + " …" * (len(users) > 1)
+    return f"{kind.capitalize()}{merge}: {op.path.data.rsplit('.', 1)[-1]} → {user}" + " …" * (len(users) > 1)
 
 
 def _kind(op: Operator) -> Kind:
