@@ -1,4 +1,4 @@
-"""`dagc strategies`: a line each."""
+"""`dagc strategies`: a line each with what they need; `dagc strategies NAME`: the file, to copy."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import click
 
 
 @click.command()
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True)
-def strategies(as_json: bool) -> None:
-    """List the strategies, a line each."""
+def strategies(name: str | None, as_json: bool) -> None:
+    """List the strategies with their constraints, or print the file of the one called NAME, to copy and change."""
     from ..frontends.strategy import strategies as known
+    from ..frontends.strategy_file import builtin_text
 
+    if name is not None:
+        click.echo(builtin_text(name), nl=False)
+        return
     found = known()
     if as_json:
-        click.echo(json.dumps([{"name": name, "about": about} for name, about in found], indent=1))
+        entries = [{"name": s.name, "about": s.about, "needs": s.needs, "axes": [a for a, _ in s.axes]} for s in found]
+        click.echo(json.dumps(entries, indent=1, ensure_ascii=False))
         return
-    width = max(len(name) for name, _ in found)
-    for name, about in found:
-        click.echo(f"{name:<{width}}  {about}")
+    width = max(len(s.name) for s in found)
+    for s in found:
+        click.echo(f"{s.name:<{width}}  {s.about}")
+        click.echo("".join(f"{'':<{width}}  needs: {need}\n" for need in s.needs), nl=False)

@@ -19,7 +19,7 @@ from .parsed import shown
 from .schema import MAX_LAYERS
 from .sizing import sized
 from .strategy_choice import Choice, choose
-from .strategy_file import builtin_names, builtin_strategy
+from .strategy_file import Strategy, builtin_names, builtin_strategy
 
 
 def resolve(
@@ -49,9 +49,9 @@ def resolve(
     )
 
 
-def strategies() -> list[tuple[str, str]]:
-    """Name and description of every strategy that comes with dagc."""
-    return [(name, builtin_strategy(name).about) for name in builtin_names()]
+def strategies() -> list[Strategy]:
+    """Every strategy that comes with dagc."""
+    return [builtin_strategy(name) for name in builtin_names()]
 
 
 def _stages(choice: Choice, axes: tuple[Axis, ...], text: str | None, where: str) -> Stages | None:

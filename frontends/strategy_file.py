@@ -1,6 +1,7 @@
 """A strategy as a file holds it: named axes, some of them open, and rules that say what they cut where.
 
 about: one or more experts per GPU; attention is data parallel on the same GPUs
+needs: [ep divides batch_size and experts]  # what `dagc strategies` says of sizes; checked where they are bound
 mesh: {ep: gpus}                        # axis: number, or `gpus` for what is left; outermost first
 uses: [tp]                              # optional: rules of built-in strategies, before its own
 rules:
@@ -51,6 +52,8 @@ class Strategy:
     stages: Stages | None
     where: str
     builtin: bool = False
+    needs: tuple[str, ...] = ()
+    """In words, what sizes and models it takes; the compiler checks that, these are for readers."""
 
 
 def _parts(value: Any) -> int | None:
@@ -121,6 +124,7 @@ class StagesText(Strict):
 
 class StrategyText(Strict):
     about: Annotated[str, Field(max_length=300)] = ""
+    needs: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=16)] = []
     mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)]
     uses: Annotated[list[str], Field(max_length=16)] = []
     rules: Annotated[list[RuleText], Field(max_length=1000)] = []
@@ -144,6 +148,7 @@ def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy
         stages=_stages(text, parsed) or next((other.stages for other in used if other.stages), None),
         where=parsed.where(),
         builtin=builtin,
+        needs=tuple(text.needs),
     )
 
 
@@ -156,8 +161,15 @@ def builtin_names() -> tuple[str, ...]:
 @cache
 def builtin_strategy(name: str) -> Strategy:
     """A strategy that comes with dagc, its locations relative to the package."""
-    parsed = parse_yaml(read_text(STRATEGIES / f"{name}.yaml"), f"strategies/{name}.yaml")
-    return parse_strategy(parsed, name, builtin=True)
+    return parse_strategy(parse_yaml(builtin_text(name), f"strategies/{name}.yaml"), name, builtin=True)
+
+
+def builtin_text(name: str) -> str:
+    """The file of a strategy that comes with dagc, to copy. Refused, naming the nearest, where there is none."""
+    if name not in builtin_names():
+        problem, hint = f"no strategy of dagc is called {shown(name)}", nearest(name, builtin_names())
+        raise Refused(Diagnostic("unknown-strategy", problem, hint=hint), usage=True)
+    return read_text(STRATEGIES / f"{name}.yaml")
 
 
 def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from dagc import cli
 from dagc.codes import CODES
+from dagc.frontends.strategy_file import builtin_names, builtin_strategy, parse_strategy
+from dagc.frontends.yaml_reader import read_yaml
 from dagc.ir.dialect import parse_module
 
 DATA = Path(__file__).parent / "data"
@@ -287,6 +289,24 @@ def test_json_is_for_machines(tmp_path: Path) -> None:
 def test_lists(command: str) -> None:
     assert dagc(command).exit_code == 0
     assert json.loads(CliRunner().invoke(cli.main, [command, "--json"]).stdout)
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_a_strategy_prints_as_a_file_that_lowers_as_it_does(name: str, tmp_path: Path) -> None:
+    printed = dagc("strategies", name).stdout
+    (tmp_path / "mine.yaml").write_text(printed)
+    mine, known = parse_strategy(read_yaml(tmp_path / "mine.yaml"), name), builtin_strategy(name)
+    assert (mine.axes, mine.about, mine.needs) == (known.axes, known.about, known.needs)
+    assert [(r.at, r.axis, r.cuts) for r in mine.rules] == [(r.at, r.axis, r.cuts) for r in known.rules]
+
+
+def test_strategies_are_listed_with_what_they_need() -> None:
+    assert "needs: experts; ep divides them and batch_size" in dagc("strategies").output
+
+
+def test_an_unknown_strategy_has_no_file() -> None:
+    done = dagc("strategies", "epp")
+    assert (done.exit_code, "did you mean" in done.output) == (2, True)
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -46,7 +46,7 @@ def test_there_are_a_thousand_mutants() -> None:
 
 def test_every_shipped_strategy_is_mutated() -> None:
     used = {entry.split("=")[0] for case in CASES for entry in case.strategy.split(",")}
-    assert {name for name, _ in strategies()} <= used
+    assert {strategy.name for strategy in strategies()} <= used
 
 
 def test_every_class_of_the_catalogue_is_covered_or_cannot_be() -> None:
