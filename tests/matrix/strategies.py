@@ -1,0 +1,47 @@
+"""How every strategy is asked for on n GPUs, and the formula it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import volumes
+from .volumes import Case, Sends
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`text` with `{n}` and `{h}` for all and half of the GPUs; the sends of a layer of a GPU.
+
+    `refused`: what dagc says where a kind of model, or a phase, makes it impossible: (condition, words of the reason).
+    """
+
+    text: str
+    sends: Callable[[Case], Sends]
+    refused: tuple[tuple[str, str], ...] = ()
+
+    def strategy(self, gpus: int) -> str:
+        return self.text.format(n=gpus, h=gpus // 2)
+
+    def reason(self, model: str, phase: str) -> str | None:
+        """Why this cell is impossible, in words that dagc's reason holds; None where it is possible."""
+        return next((words for condition, words in self.refused if condition in (model, phase)), None)
+
+
+NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
+
+STRATEGIES: dict[str, Entry] = {
+    "dp": Entry("dp={n}", volumes.none),
+    "tp": Entry("tp={n}", volumes.tensor_parallel),
+    "tp-sp": Entry("tp-sp={n}", volumes.sequence_parallel),
+    "pp": Entry("dp={h},pp=2", volumes.none),
+    "tp×pp": Entry("tp={h},pp=2", volumes.tensor_parallel),
+    "cp": Entry("cp={n}", volumes.gathered_kv),
+    "cp-zigzag": Entry("cp-zigzag={n}", volumes.gathered_kv),
+    "split-kv": Entry("split-kv={n}", volumes.split_kv),
+    "two-level": Entry("two-level={n}", volumes.two_level_gathered),
+    "ulysses": Entry("ulysses={n}", volumes.ulysses),
+    "ep": Entry("ep={n}", volumes.expert_parallel),
+    "ep-replicated": Entry("ep-replicated={n}", volumes.experts_of_replicated_tokens, NO_EXPERTS),
+    "ep-tp": Entry("ep={h},tp=2", volumes.expert_and_tensor_parallel),
+}
