@@ -92,7 +92,7 @@ class _Pool:
 
     def _classes(self) -> Iterator[tuple[int, np.ndarray]]:
         """GPUs that hold the same part of everything: those with one coordinate along the axes that cut weights."""
-        axes = tuple(axis for axis in self.mesh.inner if any(axis in cuts for cuts in self.parts))
+        axes = tuple(axis for axis in self.mesh.axes_of(self.pool) if any(axis in cuts for cuts in self.parts))
         which = self.mesh.coordinate(self.pool, axes)
         order = np.argsort(which, kind="stable")
         return ((int(members[0]), members) for members in np.split(order, self.mesh.size(axes)))

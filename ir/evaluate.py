@@ -205,7 +205,7 @@ class _Machine:
 
     def _first_copies(self, tensor: Tensor) -> Iterable[tuple[int, tuple[np.ndarray, ...]]]:
         """GPUs that together hold (and owe) everything once, with the positions they hold."""
-        spare = tuple(axis for axis in self.mesh.inner if axis not in (*tensor.axes, *tensor.debtors))
+        spare = tuple(axis for axis in self.mesh.axes_of(tensor.pool) if axis not in (*tensor.axes, *tensor.debtors))
         ranks = self._ranks(tensor.pool, spare)
         return (item for rank, item in zip(ranks, self._layout(tensor).items(), strict=True) if rank == 0)
 

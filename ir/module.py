@@ -28,7 +28,7 @@ def plan_of(module: ModuleOp) -> Plan | None:
 
 def mesh_of(module: ModuleOp) -> Mesh:
     attr = module.attributes.get("dag.mesh")
-    return attr.data if isinstance(attr, MeshAttr) else Mesh(())
+    return attr.data if isinstance(attr, MeshAttr) else Mesh()
 
 
 def annotate(

@@ -2,7 +2,7 @@
 
 !dag.tensor<[batch_size = B / dp, seq_len = S / sp zigzag, heads = 64 / tp], bf16, owes sum over cp, on stage0>
 #dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
-#dag.mesh<[pp = 2, tp = 8], stages pp>
+#dag.mesh<[stage0 [tp = 8], stage1 [tp = 8]], stages pp>       a pool in the midst of others: p [dp = 2] from 1 by [4]
 #dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [3, 0, 2, 1]]]>
 """
 
@@ -19,7 +19,7 @@ from xdsl.printer import Printer
 
 from . import debts, dims, orders
 from .layout import DTYPE_BITS, Dim, Tensor
-from .mesh import Mesh
+from .mesh import Grid, Mesh
 from .plan import Axis, Plan, Rule, Stages
 
 T = TypeVar("T")
@@ -192,16 +192,40 @@ class MeshAttr(Data[Mesh]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Mesh:
         with parser.in_angle_brackets():
-            axes = _list(parser, lambda: _parse_axis(parser))
+            grids: list[Grid] = []
+            parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: grids.append(_parse_grid(parser, grids)))
             stages = ""
             if parser.parse_optional_punctuation(","):
                 parser.parse_keyword("stages")
                 stages = _axis(parser)
-        return Mesh(tuple((axis.name, axis.size) for axis in axes), stages)
+        return Mesh(tuple(grids), stages)
 
     def print_parameter(self, printer: Printer) -> None:
-        axes = ", ".join(f"{name} = {size}" for name, size in self.data.axes)
-        printer.print_string(f"<[{axes}]" + (f", stages {self.data.stages}" if self.data.stages else "") + ">")
+        begin, grids = 0, []
+        for grid in self.data.grids:
+            grids.append(_grid_text(grid, begin))
+            begin = _end(grid)
+        stages = f", stages {self.data.stages}" if self.data.stages else ""
+        printer.print_string(f"<[{', '.join(grids)}]{stages}>")
+
+
+def _end(grid: Grid) -> int:
+    """Where the next pool begins if nothing is said."""
+    return grid.first + grid.gpus
+
+
+def _grid_text(grid: Grid, begin: int) -> str:
+    axes = ", ".join(f"{name} = {size}" for name, size in grid.axes)
+    first = f" from {grid.first}" if grid.first != begin else ""
+    return f"{grid.name} [{axes}]{first}" + (f" by [{', '.join(map(str, grid.strides))}]" if grid.strides else "")
+
+
+def _parse_grid(parser: AttrParser, before: list[Grid]) -> Grid:
+    name = parser.parse_identifier()
+    axes = tuple((axis.name, axis.size) for axis in _list(parser, lambda: _parse_axis(parser)))
+    first = parser.parse_integer() if parser.parse_optional_keyword("from") else _end(before[-1]) if before else 0
+    strides = _list(parser, parser.parse_integer) if parser.parse_optional_keyword("by") else ()
+    return Grid(name, axes, first, strides)
 
 
 def _parse_axis(parser: AttrParser) -> Axis:

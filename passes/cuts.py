@@ -26,10 +26,11 @@ Joint = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an operator stands: its module path, and its (first) layer if it is in one."""
+    """Where an operator stands: its module path, its (first) layer if it is in one, and its pool."""
 
     path: str
     layer: int | None
+    pool: str
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Cuts:
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.rules = Rules(self.plan, self.mesh.inner)
+        self.rules = Rules(self.plan, self.mesh.axes)
 
     def of(self, op: Operator, place: Place) -> Joint:
         """The layout of an operator's joint space, in which what must be whole is."""
@@ -66,7 +67,7 @@ class Cuts:
 
     def ordered(self, owes: set[str]) -> tuple[str, ...]:
         """Debts in the order of the mesh's axes."""
-        return tuple(sorted(owes, key=lambda owed: self.mesh.inner.index(debtor(owed))))
+        return tuple(sorted(owes, key=lambda owed: self.mesh.axes.index(debtor(owed))))
 
     def check_order(self, have: Tensor, need: Tensor, place: Place) -> None:
         """Refuse to slice a merged dimension by an axis whose rows do not lie together.
@@ -85,7 +86,7 @@ class Cuts:
     def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:
         """Cut names that are free: by a rule that names them, or that names all a relation derives them from."""
         cuts: Joint = dict.fromkeys(space, ())
-        for axis, rule in self.rules.at(place.path, place.layer):
+        for axis, rule in self.rules.at(place.path, place.layer, self.mesh.axes_of(place.pool)):
             hit = {self._source(name, rule.cuts) or name for name in space if self._hits(name, rule.cuts)}
             if len(hit) > 1:
                 self._conflict(axis, rule, hit, place)
@@ -101,7 +102,7 @@ class Cuts:
         if name in UNORDERED:
             return axis
         order = rule.order(name if name in rule.cuts else self._source(name, rule.cuts) or name)
-        siblings = [other for other in self.mesh.inner if user_axis(other) == user_axis(axis)]
+        siblings = [other for other in self.mesh.axes if user_axis(other) == user_axis(axis)]
         at = siblings.index(axis)
         return orders.cut(axis, orders.refined(order, at == 0, self.mesh.size(tuple(siblings[at + 1 :]))))
 

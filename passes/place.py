@@ -45,7 +45,7 @@ class PlacePass(ModulePass):
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to place by", hint="name a strategy"))
         staged = plan.stages is not None and plan.size(plan.stages.axis) > 1
-        mesh = Mesh(tuple(_refined(plan, op)), plan.stages.axis if plan.stages and staged else "")
+        mesh = Mesh.of(tuple(_refined(plan, op)), plan.stages.axis if plan.stages and staged else "")
         stages = stage_layers(plan, _layers(op))
         _Placer(mesh, stages, boundaries(plan)).run(op)
         annotate(op, mesh=mesh)

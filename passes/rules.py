@@ -62,9 +62,9 @@ class Rules:
         found = (r for r in reversed(self._of[axis]) if any(matches(at, path, layer) for at in r.at))
         return next(found, None)
 
-    def at(self, path: str, layer: int | None) -> Iterator[tuple[str, Rule]]:
-        """Per axis, outermost first, the rule that holds here."""
-        for axis in self.axes:
+    def at(self, path: str, layer: int | None, axes: tuple[str, ...]) -> Iterator[tuple[str, Rule]]:
+        """Per axis of these, those of a pool, outermost first, the rule that holds here."""
+        for axis in axes:
             rule = self.rule(axis, path, layer)
             if rule is not None and rule.cuts:
                 yield axis, rule
@@ -73,4 +73,6 @@ class Rules:
 def data_parallel_size(plan: Plan) -> int:
     """Into how many parts attention cuts batch_size: the sequences that are served side by side."""
     rules = Rules(plan, tuple(axis.name for axis in plan.axes))
-    return prod(plan.size(axis) for axis, rule in rules.at("layers.attention", 0) if "batch_size" in rule.cuts)
+    return prod(
+        plan.size(axis) for axis, rule in rules.at("layers.attention", 0, rules.axes) if "batch_size" in rule.cuts
+    )

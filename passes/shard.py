@@ -56,7 +56,7 @@ class ShardPass(ModulePass):
             if not sharder.refused.keys() - paid.keys():
                 break
             paid = paid | {value: sharder.needs[value] for value in sharder.refused}
-        if idle := [axis for axis in mesh.inner if axis not in cuts.used and mesh.size((axis,)) > 1]:
+        if idle := [axis for axis in mesh.axes if axis not in cuts.used and mesh.size((axis,)) > 1]:
             raise Refused(*(_idle(axis, mesh, plan) for axis in idle))
         replace_body(op, body)
         annotate(op, sizes=_routed(op, mesh))
@@ -135,9 +135,9 @@ class _Sharder:
         self.out.append(made)
 
     def _operator(self, op: Operator) -> None:
-        place = Place(op.path.data, layer_of(op, self.repeat))
-        cuts = self.cuts.of(op, place)
         pool = tensor_of(op.out).pool
+        place = Place(op.path.data, layer_of(op, self.repeat), pool)
+        cuts = self.cuts.of(op, place)
         needs = [_share(tensor_of(v), op.operand_names(i), cuts, pool) for i, v in enumerate(op.operands)]
         debts = self._debts(op, {axis for each in cuts.values() for axis in axes_of(each)})
         owed = {debt(axis, op.RULE.debt) for name in op.sums() for axis in axes_of(cuts.get(name, ()))}
@@ -218,7 +218,7 @@ class _Sharder:
     def _repeat(self, op: RepeatOp) -> None:
         """The carried value has the layout that rules give at `layers`, in every round, and owes nothing."""
         arg = op.body.block.args[0]
-        cuts = self.cuts.named(tensor_of(arg), Place("layers", op.span[0]), where_of(op))
+        cuts = self.cuts.named(tensor_of(arg), Place("layers", op.span[0], tensor_of(arg).pool), where_of(op))
         carried = tensor_of(arg).cut(cuts)
         init = self._want(op.init, carried)
         block = Block(arg_types=[init.type])

@@ -18,7 +18,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.module import layer_of, mesh_of, operators, plan_of, sizes_of
-from ..ir.op import Operator
+from ..ir.op import Operator, tensor_of
 from .cuts import Cuts, Place
 
 
@@ -34,7 +34,11 @@ class SplitPass(ModulePass):
             raise Refused(Diagnostic("rule", "the module has no plan to split by", hint="name a strategy"))
         cuts = Cuts(plan, mesh_of(op), sizes_of(op))
         for inner, repeat in list(operators(op)):
-            joint = cuts.joint(inner, Place(inner.path.data, layer_of(inner, repeat))) if inner.whole() else {}
+            joint = (
+                cuts.joint(inner, Place(inner.path.data, layer_of(inner, repeat), tensor_of(inner.out).pool))
+                if inner.whole()
+                else {}
+            )
             if any(joint.get(name) for name in inner.whole()):
                 _split(inner)
 

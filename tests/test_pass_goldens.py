@@ -23,14 +23,14 @@ strategies: [tp=2]
 """
 GOLDENS = {
     ("place", "tp=2,pp=2"): """
-        CHECK: dag.mesh = #dag.mesh<[pp = 2, tp = 2], stages pp>
+        CHECK: dag.mesh = #dag.mesh<[stage0 [tp = 2], stage1 [tp = 2]], stages pp>
         CHECK: dag.input() at "input" : -> {{.*}}on host
         CHECK: dag.repeat {{.*}} layers 0 to 1 period 1 : {{.*}}on stage0
         CHECK: dag.move({{.*}}on stage0> -> {{.*}}on stage1>
         CHECK: dag.repeat {{.*}} layers 2 to 3 period 1 : {{.*}}on stage1
         """,
     ("place", "tp=8"): """
-        CHECK: dag.mesh = #dag.mesh<[tp.0 = 4, tp.1 = 2]>
+        CHECK: dag.mesh = #dag.mesh<[all [tp.0 = 4, tp.1 = 2]]>
         """,
     ("split", "split-kv=2"): """
         CHECK: %mask = dag.mask

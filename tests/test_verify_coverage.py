@@ -117,7 +117,7 @@ FAULTS: dict[str, tuple[str, str, Break]] = {
     "another norm's statistic": ("hidden", "operand 1 is layers.attention_norm.mean_square of", other_statistic),
     "another size": ("tp", "undivided result is not the model's", another_size),
     "another order": ("tp", "comes where layers.attention.q_norm of layer 0 is next", late_norm),
-    "another mesh": ("tp", "the mesh has 4 GPUs, the plan tp 8", lambda m: annotate(m, mesh=Mesh((("tp", 4),)))),
+    "another mesh": ("tp", "the mesh has 4 GPUs, the plan tp 8", lambda m: annotate(m, mesh=Mesh.of((("tp", 4),)))),
     "a shard lost": ("tp", "do not hold the weight exactly", to_diagonal),
 }  # fmt: skip
 
@@ -181,4 +181,4 @@ def test_layers_are_named_as_ranges() -> None:
 )
 def test_shards_fill_the_weight(first: tuple[str, ...], second: tuple[str, ...], says: str) -> None:
     weight = Tensor((Dim("ffn", number(8), first), Dim("hidden", number(8), second)), "bf16", pool="all")
-    assert held(Mesh((("ep", 2), ("tp", 4))), weight) == says
+    assert held(Mesh.of((("ep", 2), ("tp", 4))), weight) == says

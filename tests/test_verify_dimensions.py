@@ -48,7 +48,7 @@ def test_replicas_count_once() -> None:
 
 def test_an_indivisible_dimension_names_both_numbers_and_what_works() -> None:
     module = lowered("tp")
-    annotate(module, mesh=Mesh((("tp", 6),)))
+    annotate(module, mesh=Mesh.of((("tp", 6),)))
     found = {d.problem.split(" = ")[0]: d for d in check(module)[0]}
     heads = found["tp (6 parts) does not divide heads"]
     assert (heads.code, heads.actual, heads.expected) == ("indivisible", "6", "a divisor of 16 (1, 2, 4, 8, 16)")

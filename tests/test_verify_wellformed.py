@@ -92,8 +92,20 @@ def test_structure(body: str) -> None:
 
 @pytest.mark.parametrize(
     "mesh",
-    ["[tp = 0]", "[tp = 2, tp = 2]", "[tp = 2], stages pp", "[tp = 100000000]"],
-    ids=["no GPUs", "axis twice", "no stage axis", "too many GPUs"],
+    [
+        "[all [tp = 0]]",
+        "[all [tp = 2, tp = 2]]",
+        "[all [tp = 100000000]]",
+        "[a [tp = 2], b [tp = 4]]",
+        "[a [tp = 2], a [tp = 2]]",
+        "[a [tp = 2], host [tp = 2]]",
+        "[a [tp = 2], b [tp = 2] from 1]",
+        "[a [tp = 2] by [2, 1]]",
+    ],
+    ids=[
+        *("no GPUs", "axis twice", "too many GPUs", "axis of two sizes", "pool twice"),
+        *("pool called host", "pools overlap", "strides without axes"),
+    ],
 )
 def test_the_mesh_is_sane(mesh: str) -> None:
     body = f"{BEGIN}{scale('y', 'x')}{END}"

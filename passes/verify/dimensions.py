@@ -82,7 +82,7 @@ def _rules(module: ModuleOp, standing: set[Dim]) -> Iterator[str]:
 
 def _judge(dim: Dim, mesh: Mesh, sizes: Sizes) -> tuple[bool, Division]:
     """Whether the parts add up, and whether they exist."""
-    known = dict(mesh.axes)
+    known = mesh.sizes
     if missing := [axis for axis in dim.axes if axis not in known]:
         return True, Division(Answer.UNKNOWN, f"missing: the size of axis {missing[0]}")
     return adds_up(dim), divide(_runs(dim, mesh), dim.size, sizes)

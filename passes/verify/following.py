@@ -41,7 +41,7 @@ def _peer(name: str, cuts: Cuts) -> str | None:
 
 def _prefix(cuts: tuple[str, ...], size: Size, mesh: Mesh) -> tuple[str, ...]:
     """The most cuts, from the outermost, whose runs of indices divide a size (all, where the size is a symbol)."""
-    whole, parts = as_number(size), dict(mesh.axes)
+    whole, parts = as_number(size), mesh.sizes
     nested = [(parts.get(orders.axis_of(cut), 1), orders.order_of(cut)) for cut in cuts]
     in_runs = next((n for n, (count, order) in enumerate(nested) if orders.runs(order, count) is None), len(cuts))
     if not isinstance(whole, int):

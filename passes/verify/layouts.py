@@ -1,6 +1,6 @@
 """Every operator checks the layouts of its operands and result, from the types and its declaration alone. Guarantees:
 
-* an axis is one of the mesh's inside a pool and appears once in a type; every value is on a pool of the mesh and owes
+* an axis is one of the value's pool and appears once in a type; every value is on a pool of the mesh and owes
   debts of one kind
 * operands and result agree, name by name of the joint space, on which axes cut it, and in which order
 * a name that must be whole is uncut; an axis cuts at most one name that is free
@@ -58,9 +58,13 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
     """The laws of a type by itself."""
     tensor = tensor_of(op.out)
     used = (*tensor.axes, *tensor.debtors)
-    if unknown := [axis for axis in used if axis not in mesh.inner]:
-        problem = f"axis {unknown[0]} is none of the mesh's"
-        yield finding("layout", op, problem, expected=", ".join(mesh.inner), actual=unknown[0])
+    if tensor.pool not in (*mesh.pools, HOST):
+        yield finding("layout", op, f"there is no pool {tensor.pool}", expected=", ".join(mesh.pools))
+        return
+    known = mesh.axes_of(tensor.pool)
+    if unknown := [axis for axis in used if axis not in known]:
+        problem = f"axis {unknown[0]} is none of those of {tensor.pool}"
+        yield finding("layout", op, problem, expected=", ".join(known), actual=unknown[0])
     if twice := [axis for axis in dict.fromkeys(used) if used.count(axis) > 1]:
         yield finding("layout", op, f"axis {twice[0]} appears twice in a type", actual=str(TensorType(tensor)))
     for dim in tensor.dims:
@@ -69,8 +73,6 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
             yield finding("layout", op, problem, expected=axes_text(dim.axes), actual=axes_text(dim.cuts))
     if len({kind_of(owed) for owed in tensor.owes}) > 1:
         yield finding("layout", op, "a value owes debts of two kinds", actual=debts_text(tensor.owes))
-    if tensor.pool not in (*mesh.pools, HOST):
-        yield finding("layout", op, f"there is no pool {tensor.pool}", expected=", ".join(mesh.pools))
 
 
 def _host(op: Operator) -> Iterator[Diagnostic]:

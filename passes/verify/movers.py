@@ -99,7 +99,7 @@ def _paid(op: Mover, before: Tensor) -> Tensor:
 
 def _sized(op: Mover, mesh: Mesh) -> None:
     """Do the orders that a move states divide among as many members as its axes have?"""
-    sizes = dict(mesh.axes)
+    sizes = mesh.sizes
     for said in ORDERS & op.properties.keys():
         levels = stated(cast("StringAttr", op.properties[said]))
         if [count for count, _ in levels] != [sizes.get(axis, 1) for axis in _over(op)]:

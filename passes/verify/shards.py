@@ -35,7 +35,7 @@ def check(module: ModuleOp) -> list[Diagnostic]:
 @lru_cache(maxsize=4096)
 def held(mesh: Mesh, weight: Tensor) -> str:
     """What is wrong with how a pool holds a weight, or nothing. Unknown axes and sizes are others' findings."""
-    if weight.pool not in mesh.pools or not set(weight.axes) <= set(mesh.inner):
+    if weight.pool not in mesh.pools or not set(weight.axes) <= set(mesh.axes_of(weight.pool)):
         return ""
     sizes = [as_number(dim.size) for dim in weight.dims]
     starts = [mesh.coordinate(weight.pool, dim.axes) for dim in weight.dims]

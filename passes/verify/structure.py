@@ -3,14 +3,15 @@
 * the module holds operators and repeats; a repeat holds operators and ends in one yield of the value it carries
 * every operator satisfies its declaration and its own rule: result names and sizes follow from its operands
 * a tensor names each dimension once, every size is positive, and every cut is in an order that there is
-* the mesh's axes are distinct and positive, and a machine can hold its GPUs
+* the axes of a pool are distinct and positive, an axis has one size, pools are disjoint; a machine can hold the GPUs
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
@@ -18,7 +19,7 @@ from ...diagnostics import Diagnostic
 from ...ir import orders
 from ...ir.dims import Number, Size, Sizes, as_number, free_symbols, number, substitute
 from ...ir.layout import Tensor
-from ...ir.mesh import Mesh
+from ...ir.mesh import HOST, Grid, Mesh
 from ...ir.module import mesh_of, sizes_of
 from ...ir.op import Operator
 from ...ir.ops.program import InputOp, OutputOp, RepeatOp, YieldOp
@@ -40,15 +41,31 @@ def check(module: ModuleOp) -> list[Diagnostic]:
 
 
 def _mesh(mesh: Mesh) -> Iterator[str]:
-    names = [name for name, _ in mesh.axes]
-    if len(set(names)) < len(names):
-        yield f"the mesh names an axis twice: {', '.join(names)}"
-    if any(size < 1 for _, size in mesh.axes):
-        yield "an axis of the mesh has no GPUs"
-    elif mesh.gpus > MAX_GPUS:
-        yield f"the mesh has {mesh.gpus} GPUs, more than {MAX_GPUS}"
-    if mesh.stages and mesh.stages not in names:
-        yield f"the mesh numbers stages by {mesh.stages}, which is none of its axes"
+    odd = [problem for grid in mesh.grids for problem in _grid(grid, mesh)]
+    if len(set(mesh.pools)) < len(mesh.pools) or HOST in mesh.pools:
+        odd.append(f"pools are named alike, or as the host is: {', '.join(mesh.pools)}")
+    if not odd and mesh.gpus > MAX_GPUS:
+        odd.append(f"the mesh has {mesh.gpus} GPUs, more than {MAX_GPUS}")
+    yield from odd
+    if not odd and not _disjoint(mesh):
+        yield f"the pools of the mesh are not GPUs 0 to {mesh.gpus - 1}, each once"
+
+
+def _grid(grid: Grid, mesh: Mesh) -> Iterator[str]:
+    if len(set(grid.names)) < len(grid.names):
+        yield f"pool {grid.name} names an axis twice: {', '.join(grid.names)}"
+    if any(size < 1 for _, size in grid.axes):
+        yield f"an axis of {grid.name} has no GPUs"
+    if other := [axis for axis, size in grid.axes if size != mesh.sizes[axis]]:
+        yield f"axis {other[0]} has two sizes"
+    if grid.strides and len(grid.strides) != len(grid.axes):
+        yield f"{grid.name} has {len(grid.strides)} strides for {len(grid.axes)} axes"
+
+
+@lru_cache(maxsize=64)
+def _disjoint(mesh: Mesh) -> bool:
+    ids = np.concatenate([mesh.ids(pool).reshape(-1) for pool in mesh.pools])
+    return bool(ids.min() >= 0 and ids.max() < mesh.gpus and (np.bincount(ids, minlength=mesh.gpus) == 1).all())
 
 
 def _standing(op: Operation, module: ModuleOp) -> Iterator[str]:

@@ -63,7 +63,7 @@ def scaled(module: ModuleOp) -> Mutants:
 
 def wrong_axis(module: ModuleOp) -> Mutants:
     """A collective over another axis."""
-    for axis in mesh_of(module).inner:
+    for axis in mesh_of(module).axes:
         yield from _over(module, lambda axes, axis=axis: (axis,), f"over {axis}")
 
 
@@ -131,7 +131,7 @@ def _late(module: ModuleOp, number: int, behind: int) -> ModuleOp:
 
 def other_parts(module: ModuleOp) -> Mutants:
     """A value or weight laid out otherwise than its maker leaves it."""
-    for axis in mesh_of(module).inner:
+    for axis in mesh_of(module).axes:
         for number, op in enumerate(module.walk()):
             for dim in tensor_of(op.out).dims if isinstance(op, (*COMPUTE, WeightOp)) else ():
                 cut = axis in dim.axes
@@ -163,7 +163,7 @@ def _twice(axis: int) -> Callable[[Operation], None]:
 
 def false_debts(module: ModuleOp) -> Mutants:
     """A debt said to be paid, or a paid value said to be owed."""
-    for axis in mesh_of(module).inner:
+    for axis in mesh_of(module).axes:
 
         def owe(op: Operation, axis: str = axis) -> None:
             tensor = tensor_of(op.results[0])
