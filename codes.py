@@ -44,6 +44,9 @@ CODES: dict[str, Code] = {
     "indivisible": Code("An axis does not divide a dimension that it cuts.", "Use one of the sizes listed."),
     "conflict": Code("One axis would cut two dimensions of one operator.", "Let each axis cut one; see both rules."),
     "stages": Code("The cut of the layers into pipeline stages is impossible.", "Give counts that sum to the layers."),
+    "micro-batches": Code(
+        "The batch cannot go through in so many equal parts, one after the other.", "Use one of the numbers listed."
+    ),
     "rule": Code("A strategy's rule matches nothing, or names an unknown axis or dimension.", "Mend the rule."),
     "whole": Code("An axis cuts a dimension that an operator needs whole.", "Lift the axis there (`~`)."),
     # IR

@@ -28,8 +28,9 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     if job.plan is None:
         return job
     try:
+        _check_micro_batches(job)
         logical = build(job.model)
-        annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.sizes.items())))
+        annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         job.logical, job.per_expert = text_of(logical), request.per_expert
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
         grouped = expand(job.module, job.model.name, tuple(_facts(job)))
@@ -44,16 +45,27 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     return job
 
 
+def _check_micro_batches(job: Job) -> None:
+    batch, runs = job.batch, job.micro_batches
+    if batch and batch % runs:
+        works = [count for count in range(1, min(batch, 4096) + 1) if batch % count == 0]
+        problem = f"a batch of {batch} sequences does not go through in {runs} equal micro-batches"
+        expected = f"a divisor of {batch} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})"
+        hint = f"use --micro-batches {max(count for count in works if count <= runs)}"
+        raise Refused(Diagnostic("micro-batches", problem, "", expected, str(runs), hint))
+
+
 def _facts(job: Job) -> Iterator[str]:
     """The lines under the title of a picture."""
     cluster, model = job.cluster, job.model
     gpus = cluster.gpus or 1
     nodes = -(-gpus // cluster.gpus_per_node)
     yield f"{gpus} × {cluster.gpu} ({nodes} node{'s' * (nodes > 1)} × {min(gpus, cluster.gpus_per_node)})"
-    batch, seq = (job.sizes[name] or text for name, text in (("B", "batch_size"), ("S", "seq_len")))
+    batch, seq = (job.bound[name] or text for name, text in (("B", "batch_size"), ("S", "seq_len")))
+    runs = f"{job.micro_batches} micro-batches × " if job.micro_batches > 1 else ""
     moe = model.moe
     experts = f" · {moe.experts} experts, top-{moe.top_k}" if moe else ""
-    yield f"batch {batch} × {seq} tokens · {len(model.layers)} layers · hidden {model.hidden}{experts} · {model.dtype}"
+    yield f"batch {runs}{batch} × {seq} tokens · {len(model.layers)} layers · hidden {model.hidden}{experts} · {model.dtype}"
     if job.plan:
         mesh = " × ".join(f"{axis.name}={axis.size}" for axis in job.plan.axes)
         yield f"{job.role}: {mesh}" + (f" · {job.plan.about}" if job.plan.about else "")

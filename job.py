@@ -27,6 +27,7 @@ class Request:
     mesh: str | None = None
     stages: str | None = None
     gpus: int | None = None
+    micro_batches: int | None = None
     batch_size: int | str | None = None
     seq_len: int | str | None = None
     dtype: str | None = None
@@ -56,6 +57,20 @@ class Job:
     verdict: Verdict | None = None
 
     per_expert: bool = False
+
+    @property
+    def bound(self) -> dict[str, int | None]:
+        """What the symbols of the program stand for: it runs on one micro-batch at a time."""
+        return {**self.sizes, "B": self.batch and self.batch // self.micro_batches}
+
+    @property
+    def batch(self) -> int | None:
+        """Sequences of the whole batch; None where that is left free."""
+        return self.sizes.get("B")
+
+    @property
+    def micro_batches(self) -> int:
+        return self.plan.micro_batches if self.plan else 1
 
     @property
     def status(self) -> str:

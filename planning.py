@@ -65,13 +65,18 @@ class _Planner:
 
     def _proposal(self, text: str, others: int) -> Plan:
         """A named strategy with the request's mesh; `--stages` binds where there are stages."""
-        mesh, stages, inline = self.request.mesh, self.request.stages, self.experiment.inline
-        made = resolve(text, gpus=self.gpus, mesh=mesh, inline=inline)
+        stages = self.request.stages
+        made = self._resolved(text, self.request.mesh)
         if stages and (made.stages or others == 1):
-            made = resolve(text, gpus=self.gpus, mesh=mesh, stages=stages, inline=inline)
+            made = self._resolved(text, self.request.mesh, stages)
         if self.gpus is None:
             self.assumed.append(f"gpus = {made.gpus} (what the mesh of {text} needs)")
         return made
+
+    def _resolved(self, text: str, mesh: str | None = None, stages: str | None = None) -> Plan:
+        """What a text stands for on these GPUs, the batch in as many parts as the request says."""
+        runs, inline = self.request.micro_batches, self.experiment.inline
+        return resolve(text, gpus=self.gpus, mesh=mesh, stages=stages, micro_batches=runs, inline=inline)
 
     def _baseline(self) -> Iterator[Job]:
         text, stages = self.request.baseline or self.experiment.baseline, None
@@ -80,8 +85,7 @@ class _Planner:
             cut = f", stages {stages}" if stages else ""
             self.assumed.append(f"baseline = {text}{cut} (tensor parallel inside a node, pipeline parallel across)")
         if text != "none":
-            inline = self.experiment.inline
-            yield self._job(text, "baseline", lambda: resolve(text, gpus=self.gpus, stages=stages, inline=inline))
+            yield self._job(text, "baseline", lambda: self._resolved(text, stages=stages))
 
     def _usual_baseline(self) -> tuple[str, str | None]:
         """Tensor parallel inside a node as far as the heads divide, pipeline parallel across; uneven if need be."""

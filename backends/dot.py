@@ -57,6 +57,8 @@ def _nodes(layout: Layout, page: Page) -> tuple[list[str], list[list[str]]]:
 def _head(layout: Layout, page: Page) -> list[str]:
     view = layout.scene.view
     facts = {"model": view.deployment.model, "strategy": view.deployment.strategy, "view": view.name}
+    if view.deployment.micro_batches > 1:
+        facts["micro_batches"] = str(view.deployment.micro_batches)
     about = ", ".join(f"{name}={quoted(text)}" for name, text in facts.items())
     drawn = background(layout, page).replace('"', '\\"')
     return [

@@ -20,6 +20,8 @@ _BETWEEN = 26
 """From the heading's last line to the legend's first, from the legend to what it explains."""
 _ABOVE_ROWS = 66
 """Room above lanes that are rows: brackets and modules' names."""
+_PER_BRACKET, _NOTE = 30, 110
+"""Room for another bracket above rows, and beside columns for what it says."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Page:
     height: int
     heading: list[str]
     entries: list[list[legend.Look]]
+    outer: int = 0
+    """How far outside of the brackets of layers that of micro-batches stands."""
 
     @overload
     def xy(self, along: int, across: int) -> tuple[int, int]: ...
@@ -59,13 +63,24 @@ def page_of(layout: Layout) -> Page:
     narrow, across = layout.scene.narrow, layout.across.width
     flow = layout.along.end[-1] + layout.along.space.tail if layout.along.end else 0
     left, right = _beside(layout)
+    outer = _outer(layout, right)
+    right += outer + _NOTE if outer and narrow else 0
     width = max(_NARROWEST, (across if narrow else flow) + left + right)
     heading = _heading(layout.scene.view, width - 2 * MARGIN)
     entries = legend.rows(layout, min(width, 1400) - 2 * MARGIN)
     top = MARGIN + TEXT.title + LINE * (len(heading) - 1) + 2 * _BETWEEN + legend.ROW * (len(entries) - 1)
-    top += 0 if narrow else _ABOVE_ROWS
+    top += 0 if narrow else _ABOVE_ROWS + outer
     height = top + (flow if narrow else across) + MARGIN
-    return Page(narrow, left, top, width, height, heading, entries)
+    return Page(narrow, left, top, width, height, heading, entries, outer)
+
+
+def _outer(layout: Layout, beside: int) -> int:
+    """Room that the brackets of layers and their text take, where another one stands outside of them."""
+    if layout.scene.view.deployment.micro_batches == 1:
+        return 0
+    if not layout.scene.narrow:
+        return _PER_BRACKET
+    return beside - MARGIN + 14 if repeats(layout) else 0
 
 
 def _beside(layout: Layout) -> tuple[int, int]:

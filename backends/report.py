@@ -39,6 +39,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "mesh": {axis.name: axis.size for axis in plan.axes},
         "rules": [_rule(rule) for rule in plan.rules],
         "stages": _stages(plan.stages) if plan.stages else None,
+        "micro_batches": plan.micro_batches,
     }
 
 

@@ -57,18 +57,28 @@ def _repeated(begin: int, end: int) -> range:
 
 def _brackets(canvas: Canvas, layout: Layout, page: Page) -> None:
     for repeat, extent in repeats(layout):
-        begin, end = layout.along.start[extent.first], layout.along.end[extent.last]
-        near, far = (layout.across.width + 14, layout.across.width + 24) if page.narrow else (-36, -46)
-        corners = [page.xy(begin, near), page.xy(begin, far), page.xy(end, far), page.xy(end, near)]
-        canvas.line(corners, INK, width="1.5")
-        times, which = f"× {repeat.count}", f"layers {repeat.layers}"
-        for spot in _repeated(begin, end) if not page.narrow else _tall(begin, end):
-            x, y = page.xy(spot, far)
-            if page.narrow:
-                canvas.text((x + 8, y), times, TEXT.title, bold=True)
-                canvas.text((x + 8, y - 16), which, TEXT.band, bold=True)
-            else:
-                canvas.text((x + 4, y + 5), f"{times}   {which}", TEXT.band, bold=True)
+        span = layout.along.start[extent.first], layout.along.end[extent.last]
+        _bracket(canvas, layout, page, span, 0, (f"× {repeat.count}", f"layers {repeat.layers}"))
+    if (runs := layout.scene.view.deployment.micro_batches) > 1:
+        span = layout.along.start[0], layout.along.end[-1]
+        _bracket(canvas, layout, page, span, page.outer, (f"× {runs}", "micro-batches"))
+
+
+def _bracket(
+    canvas: Canvas, layout: Layout, page: Page, span: tuple[int, int], out: int, said: tuple[str, str]
+) -> None:
+    """A bracket beside a stretch of the flow, so far outside of the innermost, and how often it is run of what."""
+    (begin, end), (times, which) = span, said
+    near, far = (layout.across.width + 14 + out, layout.across.width + 24 + out) if page.narrow else (-36 - out, -46 - out)
+    corners = [page.xy(begin, near), page.xy(begin, far), page.xy(end, far), page.xy(end, near)]
+    canvas.line(corners, INK, width="1.5")
+    for spot in _repeated(begin, end) if not page.narrow else _tall(begin, end):
+        x, y = page.xy(spot, far)
+        if page.narrow:
+            canvas.text((x + 8, y), times, TEXT.title, bold=True)
+            canvas.text((x + 8, y - 16), which, TEXT.band, bold=True)
+        else:
+            canvas.text((x + 4, y + 5), f"{times}   {which}", TEXT.band, bold=True)
 
 
 def _tall(begin: int, end: int) -> list[int]:

@@ -26,6 +26,9 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option("--data-parallel-size", "dp", type=POSITIVE, help="Short for dp=N."),
     click.option("--gpus", type=POSITIVE, help="Number of GPUs; sizes the one axis left open."),
     click.option("--stages", help="Layers per pipeline stage: even, uneven, or a list such as 24,24,23,23."),
+    click.option(
+        "--micro-batches", type=POSITIVE, help="The batch goes through in so many equal parts, one after the other."
+    ),
     click.option("--batch-size", type=SIZE, help="Sequences in the batch, or symbolic."),
     click.option("--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence, or symbolic."),
     click.option("--dtype", type=click.Choice(list(DTYPES)), help="Element type of weights and values."),

@@ -28,13 +28,15 @@ def resolve(
     gpus: int | None,
     mesh: str | None = None,
     stages: str | None = None,
+    micro_batches: int | None = None,
     inline: Mapping[str, object] | None = None,
     base: Path | None = None,
 ) -> Plan:
     """The plan that a strategy's name, file or mesh stands for, on so many GPUs (None: as many as its mesh has).
 
-    `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers; `inline` are the strategies that a
-    description holds; file names are looked for under `base`. Refused with what would work.
+    `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers, `micro_batches` their number;
+    `inline` are the strategies that a description holds; file names are looked for under `base`. Refused with what
+    would work.
     """
     where = shown(text, quoted=False)
     choice = choose(text, mesh, inline or {}, base)
@@ -46,12 +48,22 @@ def resolve(
         stages=_stages(choice, axes, stages, where),
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
+        micro_batches=micro_batches or _micro_batches(choice, where),
     )
 
 
 def strategies() -> list[Strategy]:
     """Every strategy that comes with dagc."""
     return [builtin_strategy(name) for name in builtin_names()]
+
+
+def _micro_batches(choice: Choice, where: str) -> int:
+    """Those that a strategy of a product states; 1 where none does."""
+    stated = {c.strategy.micro_batches for c in choice.components if c.strategy.micro_batches}
+    if len(stated) > 1:
+        problem = f"strategies of the product state {' and '.join(map(str, sorted(stated)))} micro-batches"
+        raise Refused(Diagnostic("micro-batches", problem, where, "one number", hint="say which: --micro-batches N"))
+    return next(iter(stated), 1)
 
 
 def _stages(choice: Choice, axes: tuple[Axis, ...], text: str | None, where: str) -> Stages | None:

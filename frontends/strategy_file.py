@@ -8,6 +8,7 @@ rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
 stages: {axis: pp, layers: even}        # even, uneven, or the layers of each stage
+micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Strategy:
     builtin: bool = False
     needs: tuple[str, ...] = ()
     """In words, what sizes and models it takes; the compiler checks that, these are for readers."""
+    micro_batches: int | None = None
 
 
 def _parts(value: Any) -> int | None:
@@ -129,6 +131,7 @@ class StrategyText(Strict):
     uses: Annotated[list[str], Field(max_length=16)] = []
     rules: Annotated[list[RuleText], Field(max_length=1000)] = []
     stages: StagesText | None = None
+    micro_batches: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
 
 
 def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy:
@@ -149,6 +152,7 @@ def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy
         where=parsed.where(),
         builtin=builtin,
         needs=tuple(text.needs),
+        micro_batches=text.micro_batches,
     )
 
 

@@ -218,7 +218,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The whole graph of one model under one strategy. `facts` are the lines of the picture's title block."""
+    """The whole graph of one model under one strategy. `facts` are the lines of the picture's title block.
+
+    All of it is run `micro_batches` times, one after the other, each time on an equal part of the batch.
+    """
 
     model: str
     strategy: str
@@ -227,6 +230,7 @@ class Deployment:
     pools: tuple[Pool, ...]
     rows: tuple[Row, ...]
     links: tuple[Link, ...]
+    micro_batches: int = 1
 
     @property
     def nodes(self) -> int:

@@ -3,6 +3,7 @@
     mesh [pp = 2, tp = 8]               axes outermost first; the last varies fastest over GPU ids
     rule at *: tp cuts heads, ffn, vocab
     stages over pp: even
+    micro_batches 4
 
 Plans are pure data. `passes/place.py` and `passes/shard.py` read them; frontends make them from YAML.
 """
@@ -61,6 +62,8 @@ class Plan:
     stages: Stages | None = None
     about: str = ""
     where: str = ""
+    micro_batches: int = 1
+    """The program runs so often, each time on an equal part of the batch."""
 
     @property
     def gpus(self) -> int:

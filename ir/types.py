@@ -3,7 +3,7 @@
 !dag.tensor<[batch_size = B / dp, seq_len = S / sp zigzag, heads = 64 / tp], bf16, owes sum over cp, on stage0>
 #dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
 #dag.mesh<[stage0 [tp = 8], stage1 [tp = 8]], stages pp>       a pool in the midst of others: p [dp = 2] from 1 by [4]
-#dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [3, 0, 2, 1]]]>
+#dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [3, 0, 2, 1]]], micro_batches 4>
 """
 
 from __future__ import annotations
@@ -248,8 +248,13 @@ class PlanAttr(Data[Plan]):
             axes = _list(parser, lambda: _parse_axis(parser))
             parser.parse_characters(",")
             rules = _list(parser, lambda: _parse_rule(parser))
-            stages = _parse_stages(parser) if parser.parse_optional_punctuation(",") else None
-        return Plan(name, axes, rules, stages)
+            stages, micro_batches = None, 1
+            while parser.parse_optional_punctuation(","):
+                if parser.parse_optional_keyword("micro_batches"):
+                    micro_batches = parser.parse_integer(allow_boolean=False, allow_negative=False)
+                else:
+                    stages = _parse_stages(parser)
+        return Plan(name, axes, rules, stages, micro_batches=micro_batches)
 
     def print_parameter(self, printer: Printer) -> None:
         plan = self.data
@@ -257,7 +262,8 @@ class PlanAttr(Data[Plan]):
         printer.print_string_literal(plan.name)
         printer.print_string(f", [{', '.join(f'{a.name} = {a.size}' for a in plan.axes)}], [")
         printer.print_list(plan.rules, lambda rule: _print_rule(printer, rule))
-        printer.print_string("]" + (_stages_text(plan.stages) if plan.stages else "") + ">")
+        several = f", micro_batches {plan.micro_batches}" if plan.micro_batches > 1 else ""
+        printer.print_string("]" + (_stages_text(plan.stages) if plan.stages else "") + several + ">")
 
 
 def _stages_text(stages: Stages) -> str:

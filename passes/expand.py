@@ -42,8 +42,8 @@ def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = ()) -> Deploym
     builder = _Builder(mesh, sizes_of(module))
     builder.run(module)
     pools = tuple(Pool(name, mesh.ids(name).reshape(-1)) for name in mesh.pools)
-    name = plan.name if plan else ""
-    return Deployment(model, name, facts, mesh.gpus, pools, tuple(builder.rows), tuple(builder.links))
+    name, runs = (plan.name, plan.micro_batches) if plan else ("", 1)
+    return Deployment(model, name, facts, mesh.gpus, pools, tuple(builder.rows), tuple(builder.links), runs)
 
 
 def axis_names(axes: tuple[str, ...]) -> tuple[str, ...]:

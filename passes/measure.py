@@ -5,6 +5,9 @@
 GPUs of one pool run the same program on equal parts, so measuring takes one look at each operator of a layer. Numbers
 are exact: an expert computes tokens · top_k / experts rows, even where labels round rows up. A size left unbound makes
 a figure an expression (a text).
+
+A batch that goes through in micro-batches is computed and sent once per micro-batch, as `collectives` lists it for one;
+caches hold all of them, values and buffers one, weights are there once.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from xdsl.ir import SSAValue
 from ..ir.dims import Size, Sizes, as_number, number, product
 from ..ir.local import elements, nbytes, parts, plain
 from ..ir.mesh import HOST, Mesh
-from ..ir.module import layers_text, mesh_of, operators, plain_path, sizes_of
+from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of
 from ..ir.ops.attention import CacheOp
 from ..ir.ops.move import Collective, Mover, TransferOp
@@ -49,12 +52,14 @@ class Totals:
 
 def measure(module: ModuleOp, memory: int | None = None, fused_attention: bool = True) -> dict[str, Any]:
     """Figures of a lowered module as plain data. `memory`: a GPU's capacity in bytes."""
-    look = _Look(mesh_of(module), sizes_of(module))
+    plan = plan_of(module)
+    look = _Look(mesh_of(module), sizes_of(module), plan.micro_batches if plan else 1)
     for op, repeat in operators(module):
         look.at(op, repeat)
     classes = [_class(look, module, pool, memory, fused_attention) for pool in look.mesh.pools]
     return {
         "gpus": look.mesh.gpus,
+        "micro_batches": look.runs,
         "classes": classes,
         "collectives": look.collectives,
         "per_layer": _per_layer(look.collectives),
@@ -69,6 +74,8 @@ def measure(module: ModuleOp, memory: int | None = None, fused_attention: bool =
 class _Look:
     mesh: Mesh
     sizes: Sizes
+    runs: int
+    """How often the program runs: once per micro-batch."""
 
     def __post_init__(self) -> None:
         self.pools: dict[str, Totals] = {pool: Totals() for pool in self.mesh.pools}
@@ -103,12 +110,12 @@ class _Look:
 
     def _work(self, op: Operator, repeat: RepeatOp | None, times: int) -> None:
         totals = self.pools[tensor_of(op.out).pool]
-        work = self.flops(op)
+        work = self.flops(op) * self.runs
         totals.flops += work * times
         if repeat is not None:
             totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
         if isinstance(op, CacheOp):
-            totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, tensor_of(op.out)) * times
+            totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, tensor_of(op.out)) * times * self.runs
 
     def flops(self, op: Operator) -> Size:
         """FLOPs of one GPU: the rule's count per point of the operator's local joint space."""
@@ -141,8 +148,8 @@ class _Look:
             }
         )
         if isinstance(size, int):
-            self.pools[before.pool].sent += size * times
-            self.pools[after.pool].received += size * times
+            self.pools[before.pool].sent += size * times * self.runs
+            self.pools[after.pool].received += size * times * self.runs
 
     def modules(self) -> Any:
         """Per module of each pool: distinct weight parts × replicas against the pool's GPUs (OUT6, DEP1)."""

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | well-formed | `wellformed` | it is IR: every operator satisfies its rule, every value is defined and used |
 | dimensions | `dimensions` | local and global sizes agree for all sizes, on the preconditions listed |
-| layouts | `layouts` | every operator gets its operands as it needs them; every sum owed is paid, once |
+| layouts | `layouts`, `micro_batches` | every operator gets its operands as it needs them; every sum owed is paid, once |
 | coverage | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
 | graph laws | `graph` | the per-GPU graph is acyclic, connected, communicates where it must, and cannot deadlock |
 | stated dimensions | `stated`, `labels` | what every node states follows from its operator's rule; parts add up |
@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import ModuleOp
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment
 from ...ir.dims import Sizes
-from . import coverage, dimensions, graph, labels, layouts, meaning, presence, stated, wellformed
+from . import coverage, dimensions, graph, labels, layouts, meaning, micro_batches, presence, stated, wellformed
 from .arrays import sound
 from .dimensions import Precondition
 from .meaning import Field, Floats
@@ -62,7 +62,7 @@ def verify_module(module: ModuleOp, logical: ModuleOp | None = None) -> Verdict:
     adds = "the parts of every dimension add up to its global size, for all sizes"
     verdict.run("dimensions", adds, proven).facts = facts
     paid = "every operand is laid out as needed, every sum owed is paid once"
-    verdict.run("layouts", paid, lambda: layouts.check(module))
+    verdict.run("layouts", paid, lambda: [*layouts.check(module), *micro_batches.check(module)])
     whole = "the logical program, operator by operator" if logical else "every layer and weight shard exactly once"
     verdict.run("coverage", whole, lambda: coverage.check(module, logical))
     return verdict
