@@ -65,7 +65,8 @@ def _facts(job: Job) -> Iterator[str]:
     runs = f"{job.micro_batches} micro-batches × " if job.micro_batches > 1 else ""
     moe = model.moe
     experts = f" · {moe.experts} experts, top-{moe.top_k}" if moe else ""
-    yield f"batch {runs}{batch} × {seq} tokens · {len(model.layers)} layers · hidden {model.hidden}{experts} · {model.dtype}"
+    layers = f"{len(model.layers)} layers · hidden {model.hidden}"
+    yield f"batch {runs}{batch} × {seq} tokens · {layers}{experts} · {model.dtype}"
     if job.plan:
         mesh = " × ".join(f"{axis.name}={axis.size}" for axis in job.plan.axes)
         yield f"{job.role}: {mesh}" + (f" · {job.plan.about}" if job.plan.about else "")

@@ -69,7 +69,9 @@ def _bracket(
 ) -> None:
     """A bracket beside a stretch of the flow, so far outside of the innermost, and how often it is run of what."""
     (begin, end), (times, which) = span, said
-    near, far = (layout.across.width + 14 + out, layout.across.width + 24 + out) if page.narrow else (-36 - out, -46 - out)
+    near, far = (
+        (layout.across.width + 14 + out, layout.across.width + 24 + out) if page.narrow else (-36 - out, -46 - out)
+    )
     corners = [page.xy(begin, near), page.xy(begin, far), page.xy(end, far), page.xy(end, near)]
     canvas.line(corners, INK, width="1.5")
     for spot in _repeated(begin, end) if not page.narrow else _tall(begin, end):

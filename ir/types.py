@@ -3,7 +3,7 @@
 !dag.tensor<[batch_size = B / dp, seq_len = S / sp zigzag, heads = 64 / tp], bf16, owes sum over cp, on stage0>
 #dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
 #dag.mesh<[stage0 [tp = 8], stage1 [tp = 8]], stages pp>       a pool in the midst of others: p [dp = 2] from 1 by [4]
-#dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [3, 0, 2, 1]]], micro_batches 4>
+#dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [1, 0]]], micro_batches 4>
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | well-formed | `wellformed` | it is IR: every operator satisfies its rule, every value is defined and used |
 | dimensions | `dimensions` | local and global sizes agree for all sizes, on the preconditions listed |
-| layouts | `layouts`, `micro_batches` | every operator gets its operands as it needs them; every sum owed is paid, once |
+| layouts | `layouts`, `micro_batches` | every operator gets its operands as it needs them; every sum is paid, once |
 | coverage | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
 | graph laws | `graph` | the per-GPU graph is acyclic, connected, communicates where it must, and cannot deadlock |
 | stated dimensions | `stated`, `labels` | what every node states follows from its operator's rule; parts add up |
