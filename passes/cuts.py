@@ -33,6 +33,13 @@ class Place:
     pool: str
 
 
+def _apart(rule: Rule, name: str) -> set[str]:
+    """The factors of a merged dimension that a rule cuts so that rows of one part do not lie together."""
+    sources = RELATIONS[name].sources
+    ordered = {source for source, _ in rule.orders if source in sources}
+    return ordered | {cut for cut in rule.cuts if cut in sources[1:]}
+
+
 @dataclass
 class Cuts:
     """Answers for one plan on one mesh; collects what is wrong instead of stopping at the first."""
@@ -69,18 +76,18 @@ class Cuts:
         """Debts in the order of the mesh's axes."""
         return tuple(sorted(owes, key=lambda owed: self.mesh.axes.index(debtor(owed))))
 
-    def check_order(self, have: Tensor, need: Tensor, place: Place) -> None:
+    def check_order(self, made: Tensor, have: Tensor, need: Tensor, place: Place) -> None:
         """Refuse to slice a merged dimension by an axis whose rows do not lie together.
 
-        Those of an outer factor, cut contiguously, do.
+        Those do that cut it where it was `made` and were gathered, and those of an outer factor, cut contiguously,
+        unless rows of a cut outside of it are still elsewhere.
         """
         for dim in need.dims:
-            sources = RELATIONS[dim.name].sources if dim.name in RELATIONS else ()
-            for axis in dim.axes:
+            lies = () if dim.name not in UNORDERED else (*have.axes, *made.dim(dim.name).axes)
+            for i, axis in enumerate(dim.axes if dim.name in UNORDERED else ()):
                 rule = self.rules.rule(axis, place.path, place.layer)
-                apart = {n for n in (rule.cuts if rule else ()) if n in sources[1:]}
-                apart |= {n for n, _ in (rule.orders if rule else ()) if dim.name in UNORDERED and n in sources}
-                if axis not in have.axes and rule and apart:
+                away = set(dim.axes[:i]) & set(have.axes) - set(have.dim(dim.name).axes)
+                if axis not in lies and rule and (apart := _apart(rule, dim.name) or (away and {*rule.cuts})):
                     self._scattered(axis, rule, dim.name, ", ".join(sorted(apart)), place)
 
     def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:

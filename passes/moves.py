@@ -7,8 +7,9 @@
 Order: debts first (reduce-scatter where the axis is wanted next on a dimension, else all-reduce), then slices, then,
 repeatedly, the longest suffix of a dimension's axes that another dimension wants next, as ONE all-to-all; only where
 there is none is the innermost unwanted axis gathered. Axis by axis instead, (dp, tp) tokens → (dp, tp) experts would
-become two gathers and two slices. Where the order of parts is free (routed tokens), any unwanted axis may leave:
-expert_tokens / ep / cp → experts / ep, expert_tokens / cp is one all-to-all over ep.
+become two gathers and two slices. Where the order of parts is free (routed tokens), any unwanted axes may leave, and
+any that are wanted come: expert_tokens / ep / cp → experts / ep is an all-to-all over ep and a gather over cp,
+and back, with a sum owed over cp, a reduce-scatter over cp and an all-to-all over ep.
 
 A cut in another order is another cut: seq_len / cp zigzag → seq_len / cp is a gather and a slice.
 """
@@ -100,7 +101,7 @@ def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
 
 def _paid(have: Tensor, need: Tensor, kind: str, paying: set[str]) -> Iterator[Step]:
     for name, wants in _wanted(have, need).items():
-        cuts = _leading(wants, paying)
+        cuts = _available(name, wants, paying)
         if axes := axes_of(cuts):
             paying = paying - set(axes)
             have = replace(_plus(have, need, name, cuts), owes=_without(have.owes, axes))
@@ -112,6 +113,11 @@ def _paid(have: Tensor, need: Tensor, kind: str, paying: set[str]) -> Iterator[S
 
 def _without(owes: tuple[str, ...], axes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(owed for owed in owes if debtor(owed) not in axes)
+
+
+def _available(name: str, wants: tuple[str, ...], paying: set[str]) -> tuple[str, ...]:
+    """Wanted cuts that a sum may be scattered into: the next ones, or, where order is free, any."""
+    return tuple(cut for cut in wants if axis_of(cut) in paying) if name in UNORDERED else _leading(wants, paying)
 
 
 def _leading(wants: tuple[str, ...], available: set[str]) -> tuple[str, ...]:
@@ -136,18 +142,26 @@ def _shuffles(have: Tensor, need: Tensor) -> Iterator[Step]:
 
 
 def _exchange(have: Tensor, need: Tensor) -> Step | None:
-    """The longest suffix of a dimension's axes that another dimension wants next, as one all-to-all."""
-    wanted = _wanted(have, need)
+    """The most axes of a dimension that another dimension wants next, as one all-to-all."""
     best: Step | None = None
     for dim in have.dims:
-        leaving = _unwanted(dim, need.dim(dim.name))
-        for suffix in (leaving[start:] for start in range(len(leaving))):
-            axes, count = axes_of(suffix), len(suffix)
-            to = next((n for n, cuts in wanted.items() if n != dim.name and axes_of(cuts[:count]) == axes), None)
-            if to and (best is None or count > len(best.axes)):
-                after = _plus(_minus(have, dim.name, suffix), need, to, wanted[to][:count])
+        leaving = axes_of(_unwanted(dim, need.dim(dim.name)))
+        for to, wants in _wanted(have, need).items():
+            count = _shared(leaving, axes_of(wants), dim.name in UNORDERED) if to != dim.name else 0
+            if count > (len(best.axes) if best else 0):
+                axes = axes_of(wants[:count])
+                moved = tuple(cut for cut in dim.cuts if axis_of(cut) in axes)
+                after = _plus(_minus(have, dim.name, moved), need, to, wants[:count])
                 best = Step("all_to_all", axes, dim.name, to, after)
     return best
+
+
+def _shared(leaving: tuple[str, ...], wants: tuple[str, ...], unordered: bool) -> int:
+    """How many of the axes wanted next may leave together: the innermost, or, where order is free, any."""
+    counts = range(min(len(leaving), len(wants)), 0, -1)
+    if unordered:
+        return next((n for n in counts if set(wants[:n]) <= set(leaving)), 0)
+    return next((n for n in counts if wants[:n] == leaving[len(leaving) - n :]), 0)
 
 
 def _gather(have: Tensor, need: Tensor) -> Step | None:

@@ -12,7 +12,7 @@ user refuses it, it is paid once for all users. Whatever differs becomes a `dag.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import lcm
 
@@ -28,6 +28,7 @@ from ..ir.layout import Dim, Tensor
 from ..ir.mesh import Mesh
 from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, replace_body, sizes_of
 from ..ir.op import Operator, retype, tensor_of, where_of
+from ..ir.ops import UNORDERED
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
@@ -146,8 +147,14 @@ class _Sharder:
         needs = [replace(need, owes=debts.get(i, ())) for i, need in enumerate(needs)]
         for value, need in zip(op.operands, needs, strict=True):
             if value in self.env:
-                self.cuts.check_order(tensor_of(self.env[value]), need, place)
+                self.cuts.check_order(self._made(value), tensor_of(self.env[value]), need, place)
         self._emit(op, [self._operand(v, need) for v, need in zip(op.operands, needs, strict=True)], out)
+
+    def _made(self, value: SSAValue) -> Tensor:
+        """The layout of the rows that a value was computed of, as they were made of tokens."""
+        while rows := [v for v in _operands(value) if v in self.env and _rows(v) & _rows(value)]:
+            value = rows[0]
+        return tensor_of(self.env[value])
 
     def _debts(self, op: Operator, used: set[str]) -> dict[int, tuple[str, ...]]:
         """Per operand the debts that stay owed through this operator; others are refused and noted."""
@@ -232,6 +239,15 @@ class _Sharder:
         made = RepeatOp.of(init, block, *op.span, where_of(op))
         self.env[op.out] = made.out
         self.out.append(made)
+
+
+def _operands(value: SSAValue) -> Sequence[SSAValue]:
+    return value.owner.operands if isinstance(value.owner, Operator) else ()
+
+
+def _rows(value: SSAValue) -> set[str]:
+    """Names of a value whose rows lie in any order."""
+    return UNORDERED.intersection(tensor_of(value).names)
 
 
 def _share(tensor: Tensor, names: dict[str, str], cuts: dict[str, tuple[str, ...]], pool: str) -> Tensor:

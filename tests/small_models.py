@@ -50,6 +50,21 @@ TABLE = "[3, 0, 2, 1]"
 KV_CORE = "*.scores *.scale *.mask *.softmax *.context"
 SPLIT_KV = (*CP, rule(KV_CORE, "cp", "kv_len"))
 HIDDEN = (rule("*", "hp", "hidden"),)
+EP_ALLGATHER = (EP[0], *EP_REPLICATED)
+DEEPSEEK = (
+    rule("*", "dp", "batch_size"),
+    rule("*", "tp", "seq_len"),
+    rule("*.attention", "tp", "heads"),
+    rule("*.ffn", "tp", "ffn"),
+    rule("*.experts", "dp", "experts"),
+    rule("*.experts", "tp", "experts"),
+)
+FOLDED = (
+    *DEEPSEEK,
+    rule("*", "etp", "seq_len"),
+    rule("*.attention", "etp", "heads"),
+    rule("*.ffn *.experts", "etp", "ffn"),
+)
 WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
 
 
@@ -67,6 +82,13 @@ PLANS = {
     "dp": plan(DP, dp=4),
     "ep": plan(EP, ep=4),
     "ep replicated": plan(EP_REPLICATED, ep=4),
+    "ep all-gather": plan(EP_ALLGATHER, ep=4),
+    "ep all-gather×tp": plan(EP_ALLGATHER + TP, ep=2, tp=2),
+    "deepseek": plan(DEEPSEEK, dp=2, tp=2),
+    "folded": plan(FOLDED, dp=2, tp=2, etp=2),
+    "folded, etp between": plan(FOLDED, dp=2, etp=2, tp=2),
+    "folded, etp outside": plan(FOLDED, etp=2, dp=2, tp=2),
+    "experts zigzag over nodes": plan((*DP, *EP, rule("*.experts", "dp", experts="zigzag")), dp=2, ep=2),
     "ep×tp": plan(EP + TP, ep=2, tp=2),
     "ep×tp, tp outside": plan(EP + TP, tp=2, ep=2),
     "ep×tp, experts over both": plan(WIDE_EP, dp=2, tp=2),

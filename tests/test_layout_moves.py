@@ -76,6 +76,16 @@ TEXTBOOK = {
         tensor(batch_size="", hidden=""),
         ["all_reduce ep tp"],
     ),
+    "experts of EP and TP on the tokens' GPUs": (
+        tensor(experts="", expert_tokens="dp tp cp"),
+        tensor(experts="dp cp", expert_tokens=""),
+        ["all_to_all dp cp: expert_tokens → experts", "all_gather tp: expert_tokens"],
+    ),
+    "and back, undone in turn": (
+        tensor(("tp",), experts="dp cp", expert_tokens=""),
+        tensor(experts="", expert_tokens="dp tp cp"),
+        ["reduce_scatter tp: expert_tokens", "all_to_all dp cp: experts → expert_tokens"],
+    ),
     "one of two debts is scattered": (
         tensor(("cp", "tp"), seq_len=""),
         tensor(seq_len="tp"),

@@ -114,6 +114,9 @@ CASES = (
     Case("hidden", "ep-replicated=2", 79),
     Case("moe", "ep-tp,ep=2,tp=2", 112),
     Case("moe", "cp=2,ep=2", 93),
+    Case("hidden", "ep-allgather=2", 100),
+    Case("moe", "deepseek-prefill,dp=2,tp=2", 112),
+    Case("moe", "ep-folded,dp=2,tp=2,etp=2", 110),
     Case("dense", "dp=2,cp=2,tp=2", 113, square=True),
     Case("moe", "ep=2,tp-sp=2,pp=2", 109),
 )
