@@ -245,7 +245,7 @@ def _operands(value: SSAValue) -> Sequence[SSAValue]:
     return value.owner.operands if isinstance(value.owner, Operator) else ()
 
 
-def _rows(value: SSAValue) -> set[str]:
+def _rows(value: SSAValue) -> frozenset[str]:
     """Names of a value whose rows lie in any order."""
     return UNORDERED.intersection(tensor_of(value).names)
 

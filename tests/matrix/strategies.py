@@ -43,5 +43,8 @@ STRATEGIES: dict[str, Entry] = {
     "ulysses": Entry("ulysses={n}", volumes.ulysses),
     "ep": Entry("ep={n}", volumes.expert_parallel),
     "ep-replicated": Entry("ep-replicated={n}", volumes.experts_of_replicated_tokens, NO_EXPERTS),
+    "ep-allgather": Entry("ep-allgather={n}", volumes.gathered_tokens),
+    "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_prefill),
+    "ep-folded": Entry("ep-folded={n}", volumes.folded_experts),
     "ep-tp": Entry("ep={h},tp=2", volumes.expert_and_tensor_parallel),
 }

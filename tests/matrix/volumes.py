@@ -127,6 +127,30 @@ def expert_and_tensor_parallel(case: Case) -> Sends:
     return exchanged + 2 * all_reduce(tp, Fraction(case.activation, ep))
 
 
+def gathered_tokens(case: Case) -> Sends:
+    """All tokens to every GPU, and their sums back (vLLM's default, Megatron-LM's all-gather dispatcher)."""
+    ep = case.axes["ep"]
+    return all_gather(ep, case.activation) + reduce_scatter(ep, case.activation) if case.kind == "moe" else []
+
+
+def deepseek_prefill(case: Case) -> Sends:
+    """Sequence parallel attention in groups, rows exchanged among all GPUs (DeepSeek-V3, 2024, section 3.4.1)."""
+    dp, tp = case.axes["dp"], case.axes["tp"]
+    group = all_gather(tp, Fraction(case.activation, dp)) + reduce_scatter(tp, Fraction(case.activation, dp))
+    return group + 2 * all_to_all(dp * tp, Fraction(case.routed, dp * tp)) if case.kind == "moe" else 2 * group
+
+
+def folded_experts(case: Case) -> Sends:
+    """Rows to the group of their expert, to all of the group, and back (MoE Parallel Folding, arXiv 2504.14960)."""
+    dp, etp, ep = case.axes["dp"], case.axes["etp"], case.axes["dp"] * case.axes["tp"]
+    tp = case.axes["tp"] * etp
+    group = all_gather(tp, Fraction(case.activation, dp)) + reduce_scatter(tp, Fraction(case.activation, dp))
+    if case.kind == "dense":
+        return 2 * group
+    rows = Fraction(case.routed, ep)
+    return group + 2 * all_to_all(ep, rows / etp) + all_gather(etp, rows) + reduce_scatter(etp, rows)
+
+
 def split_kv(case: Case) -> Sends:
     """All queries come to every part of keys and values; log-sum-exps are merged, outputs added and scattered."""
     cp = case.axes["cp"]
