@@ -46,6 +46,7 @@ def resolve(
         axes=axes,
         rules=tuple(rule for component in choice.components for rule in component.strategy.rules),
         stages=_stages(choice, axes, stages, where),
+        stores=tuple(rule for component in choice.components for rule in component.strategy.stores),
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
         micro_batches=micro_batches or _micro_batches(choice, where),

@@ -7,6 +7,7 @@ uses: [tp]                              # optional: rules of built-in strategies
 rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
+  - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that a weight has and that divides
 stages: {axis: pp, layers: even}        # even, uneven, or the layers of each stage
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
 """
@@ -39,6 +40,9 @@ DIMENSIONS = (
 )
 """Names of dimensions that a rule may cut."""
 
+_VERBS = ("cut", "store")
+"""What a rule may say."""
+
 _PATTERN = re.compile(r"(\*|\w+(\[\d{1,6}(-\d{1,6})?\])?)(\.(\*|\w+(\[\d{1,6}(-\d{1,6})?\])?))*", re.ASCII)
 
 
@@ -53,6 +57,7 @@ class Strategy:
     stages: Stages | None
     where: str
     builtin: bool = False
+    stores: tuple[Rule, ...] = ()
     needs: tuple[str, ...] = ()
     """In words, what sizes and models it takes; the compiler checks that, these are for readers."""
     micro_batches: int | None = None
@@ -92,6 +97,12 @@ def _cuts(value: Any) -> dict[str, str]:
     return dict.fromkeys(_names(value, what), orders.CONTIGUOUS)
 
 
+def _kept(value: Any) -> dict[str, str]:
+    """Dimensions of weights in order of preference; none stores them as they are used."""
+    what = "a dimension's name, a list of names in order of preference, or ~ to store weights as they are used"
+    return dict.fromkeys(() if value is None else _names(value, what), orders.CONTIGUOUS)
+
+
 def _order(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -116,7 +127,8 @@ Parts = Annotated[Any, PlainValidator(_parts)]
 
 class RuleText(Strict):
     at: Annotated[Any, PlainValidator(_places)]
-    cut: dict[str, Annotated[Any, PlainValidator(_cuts)]]
+    cut: dict[str, Annotated[Any, PlainValidator(_cuts)]] = {}
+    store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
 
 
 class StagesText(Strict):
@@ -147,7 +159,8 @@ def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy
         name=name,
         about=text.about,
         axes=tuple(text.mesh.items()),
-        rules=(*(rule for other in used for rule in other.rules), *_rules(text, parsed)),
+        rules=(*(rule for other in used for rule in other.rules), *_rules(text, parsed, "cut")),
+        stores=(*(rule for other in used for rule in other.stores), *_rules(text, parsed, "store")),
         stages=_stages(text, parsed) or next((other.stages for other in used if other.stages), None),
         where=parsed.where(),
         builtin=builtin,
@@ -179,8 +192,10 @@ def builtin_text(name: str) -> str:
 def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
     """What does not fit together: unknown axes, dimensions and strategies."""
     for i, rule in enumerate(text.rules):
-        for axis, cuts in rule.cut.items():
-            where = parsed.where("rules", i, "cut", axis)
+        if not (rule.cut or rule.store):
+            yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), "cut, or store")
+        for key, axis, cuts in ((key, axis, cuts) for key in _VERBS for axis, cuts in getattr(rule, key).items()):
+            where = parsed.where("rules", i, key, axis)
             yield from _axis_problems(axis, text, where)
             for cut, order in cuts.items():
                 if cut not in DIMENSIONS:
@@ -210,11 +225,12 @@ def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagno
         yield Diagnostic("rule", f"axis {shown(axis)} is not in the mesh", where, hint=hint)
 
 
-def _rules(text: StrategyText, parsed: Parsed) -> Iterator[Rule]:
+def _rules(text: StrategyText, parsed: Parsed, key: str) -> Iterator[Rule]:
+    """What rules say under `cut`, or under `store`."""
     for i, rule in enumerate(text.rules):
-        for axis, cuts in rule.cut.items():
+        for axis, cuts in getattr(rule, key).items():
             ordered = tuple((name, order) for name, order in cuts.items() if order != orders.CONTIGUOUS)
-            yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, "cut", axis), ordered)
+            yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, key, axis), ordered)
 
 
 def _stages(text: StrategyText, parsed: Parsed) -> Stages | None:

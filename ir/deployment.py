@@ -187,6 +187,11 @@ class Row:
         return self.places.shape[1] == 0
 
     @property
+    def reads(self) -> tuple[Port, ...]:
+        """The operands' ports, in the order of `operands`: what flows in, then resident weights."""
+        return (*self.inputs, *self.weights)
+
+    @property
     def is_transfer(self) -> bool:
         return self.move is not None and self.move.collective == "send/recv"
 
@@ -198,7 +203,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An edge between two rows: output `output` of `source` feeds input `input` of `target`."""
+    """An edge between two rows: output `output` of `source` feeds input `input` of `target`.
+
+    One of kind ORDER feeds nothing: `target` only waits for `source`.
+    """
 
     source: int
     target: int

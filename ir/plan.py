@@ -2,6 +2,7 @@
 
     mesh [pp = 2, tp = 8]               axes outermost first; the last varies fastest over GPU ids
     rule at *: tp cuts heads, ffn, vocab
+    stored at *: fsdp cuts hidden, else ffn
     stages over pp: even
     micro_batches 4
 
@@ -54,7 +55,11 @@ class Stages:
 
 @dataclass(frozen=True)
 class Plan:
-    """A strategy with every axis sized. `name` is what the user called it (`ep`, `tp=8,pp=2`); `about` one line."""
+    """A strategy with every axis sized. `name` is what the user called it (`ep`, `tp=8,pp=2`); `about` one line.
+
+    `stores` say how weights are kept between uses: at such places `axis` cuts the first of `cuts` that a weight has and
+    that divides, beside what cuts the weight where it is used.
+    """
 
     name: str
     axes: tuple[Axis, ...]
@@ -64,6 +69,7 @@ class Plan:
     where: str = ""
     micro_batches: int = 1
     """The program runs so often, each time on an equal part of the batch."""
+    stores: tuple[Rule, ...] = ()
 
     @property
     def gpus(self) -> int:

@@ -248,13 +248,15 @@ class PlanAttr(Data[Plan]):
             axes = _list(parser, lambda: _parse_axis(parser))
             parser.parse_characters(",")
             rules = _list(parser, lambda: _parse_rule(parser))
-            stages, micro_batches = None, 1
+            stages, stores, micro_batches = None, (), 1
             while parser.parse_optional_punctuation(","):
-                if parser.parse_optional_keyword("micro_batches"):
+                if parser.parse_optional_keyword("stored"):
+                    stores = _list(parser, lambda: _parse_rule(parser))
+                elif parser.parse_optional_keyword("micro_batches"):
                     micro_batches = parser.parse_integer(allow_boolean=False, allow_negative=False)
                 else:
                     stages = _parse_stages(parser)
-        return Plan(name, axes, rules, stages, micro_batches=micro_batches)
+        return Plan(name, axes, rules, stages, stores=stores, micro_batches=micro_batches)
 
     def print_parameter(self, printer: Printer) -> None:
         plan = self.data
@@ -262,8 +264,13 @@ class PlanAttr(Data[Plan]):
         printer.print_string_literal(plan.name)
         printer.print_string(f", [{', '.join(f'{a.name} = {a.size}' for a in plan.axes)}], [")
         printer.print_list(plan.rules, lambda rule: _print_rule(printer, rule))
+        printer.print_string("]")
+        if plan.stores:
+            printer.print_string(", stored [")
+            printer.print_list(plan.stores, lambda rule: _print_rule(printer, rule))
+            printer.print_string("]")
         several = f", micro_batches {plan.micro_batches}" if plan.micro_batches > 1 else ""
-        printer.print_string("]" + (_stages_text(plan.stages) if plan.stages else "") + several + ">")
+        printer.print_string((_stages_text(plan.stages) if plan.stages else "") + several + ">")
 
 
 def _stages_text(stages: Stages) -> str:

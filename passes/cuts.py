@@ -51,7 +51,7 @@ class Cuts:
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.rules = Rules(self.plan, self.mesh.axes)
+        self.rules = Rules(self.plan.rules, self.mesh.axes)
 
     def of(self, op: Operator, place: Place) -> Joint:
         """The layout of an operator's joint space, in which what must be whole is."""

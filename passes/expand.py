@@ -98,8 +98,21 @@ class _Builder:
             kind = EdgeKind.SELECT if is_selection(value) else EdgeKind.DATA
             source = self.made[value]
             self.links.append(Link(source, index, 0, slot, kind, self.rows[source].outputs[0].tensor))
+        if resident and not flowing:
+            self.links += [Link(row, index, 0, 0, EdgeKind.ORDER, "") for row in self._before(op)]
         self.made[op.out] = index
         self.rows.append(self._make(op, index, repeat, flowing, resident))
+
+    def _before(self, op: Operator) -> list[int]:
+        """What each GPU of an operator runs right before it: that is waited for where resident state alone feeds it."""
+        waiting, found = np.zeros(self.mesh.gpus, dtype=bool), []
+        waiting[self._places(op)] = True
+        for row in reversed(self.rows):
+            made = slice(None) if row.on_host else row.places[:, 1:] if row.is_transfer else row.places
+            if waiting[made].any():
+                found.append(row.index)
+                waiting[made] = False
+        return found
 
     def _make(self, op: Operator, index: int, repeat: Repeat | None, flowing: list[int], resident: list[int]) -> Row:
         name = op.name.removeprefix("dag.") if isinstance(op, Mover) else op.path.data.rsplit(".", 1)[-1]
@@ -113,7 +126,7 @@ class _Builder:
             kind=_kind(op),
             path=op.path.data,
             places=self._places(op),
-            inputs=inputs or (out,),
+            inputs=inputs if op.operands else (out,),
             outputs=(out,),
             weights=tuple(self._weight(op.operands[i]) for i in resident),
             state=(out,) if isinstance(op, CacheOp) else (),
@@ -189,7 +202,8 @@ def _title(op: Operator, name: str) -> str:
     merge = f" of {KINDS[op.kind].called}" if isinstance(op, Reduction) and op.kind != SUM else ""
     users = [use.operation for use in op.out.uses]
     user = users[0].path.data.rsplit(".", 1)[-1] if users and isinstance(users[0], Operator) else "layers"
-    return f"{kind.capitalize()}{merge}: {op.path.data.rsplit('.', 1)[-1]} → {user}" + " …" * (len(users) > 1)
+    moved = ".".join(op.path.data.split(".")[-2 if isinstance(op.operands[0].owner, WeightOp) else -1 :])
+    return f"{kind.capitalize()}{merge}: {moved} → {user}" + " …" * (len(users) > 1)
 
 
 def _kind(op: Operator) -> Kind:

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from ..ir.module import plain_path
-from ..ir.plan import Plan, Rule
+from ..ir.plan import Plan, Rule, user_axis
 
 _RANGE = re.compile(r"\[(\d+)(?:-(\d+))?\]")
 
@@ -42,20 +42,20 @@ def matches(at: str, path: str, layer: int | None) -> bool:
 
 def boundaries(plan: Plan) -> set[int]:
     """Layers at which a rule starts or stops to apply."""
-    ranges = [layer_range(at) for rule in plan.rules for at in rule.at]
+    ranges = [layer_range(at) for rule in (*plan.rules, *plan.stores) for at in rule.at]
     return {edge for r in ranges if r for edge in (r[0], r[1] + 1)}
 
 
 @dataclass(frozen=True)
 class Rules:
-    """A plan's rules, by axis, over a mesh whose axes may have been refined (`tp` into `tp.0`, `tp.1`)."""
+    """Rules of a plan, by axis, over a mesh whose axes may have been refined (`tp` into `tp.0`, `tp.1`)."""
 
-    plan: Plan
+    rules: tuple[Rule, ...]
     axes: tuple[str, ...]
 
     @cached_property
     def _of(self) -> dict[str, list[Rule]]:
-        return {axis: self.plan.rules_of(axis) for axis in self.axes}
+        return {axis: [rule for rule in self.rules if rule.axis == user_axis(axis)] for axis in self.axes}
 
     def rule(self, axis: str, path: str, layer: int | None) -> Rule | None:
         """The last rule of an axis that addresses this place."""
@@ -72,7 +72,7 @@ class Rules:
 
 def data_parallel_size(plan: Plan) -> int:
     """Into how many parts attention cuts batch_size: the sequences that are served side by side."""
-    rules = Rules(plan, tuple(axis.name for axis in plan.axes))
+    rules = Rules(plan.rules, tuple(axis.name for axis in plan.axes))
     return prod(
         plan.size(axis) for axis, rule in rules.at("layers.attention", 0, rules.axes) if "batch_size" in rule.cuts
     )

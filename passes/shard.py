@@ -35,6 +35,7 @@ from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
 from ..ir.orders import axes_of
 from ..ir.plan import Plan
 from .cuts import Cuts, Place
+from .store import Stores
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ class ShardPass(ModulePass):
         plan, mesh = plan_of(op), mesh_of(op)
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to shard by", hint="name a strategy"))
-        cuts = Cuts(plan, mesh, sizes_of(op))
+        cuts, stores = Cuts(plan, mesh, sizes_of(op)), Stores(plan, mesh)
         paid: dict[SSAValue, set[Tensor]] = {}
         while True:
-            sharder = _Sharder(cuts, paid)
+            sharder = _Sharder(cuts, stores, paid)
             body = sharder.block(op.body.block.ops)
-            if cuts.problems:
-                raise Refused(*cuts.problems.values())
+            if problems := [*cuts.problems.values(), *stores.problems.values()]:
+                raise Refused(*problems)
             if not sharder.refused.keys() - paid.keys():
                 break
             paid = paid | {value: sharder.needs[value] for value in sharder.refused}
@@ -101,6 +102,7 @@ class _Sharder:
     """One round over the program under the assumption that only the debts in `paid` are paid at their definition."""
 
     cuts: Cuts
+    stores: Stores
     paid: dict[SSAValue, set[Tensor]]
     refused: dict[SSAValue, None] = field(default_factory=dict)
     needs: dict[SSAValue, set[Tensor]] = field(default_factory=dict)
@@ -148,7 +150,7 @@ class _Sharder:
         for value, need in zip(op.operands, needs, strict=True):
             if value in self.env:
                 self.cuts.check_order(self._made(value), tensor_of(self.env[value]), need, place)
-        self._emit(op, [self._operand(v, need) for v, need in zip(op.operands, needs, strict=True)], out)
+        self._emit(op, [self._operand(v, need, place) for v, need in zip(op.operands, needs, strict=True)], out)
 
     def _made(self, value: SSAValue) -> Tensor:
         """The layout of the rows that a value was computed of, as they were made of tokens."""
@@ -179,17 +181,17 @@ class _Sharder:
         sums = all(kind_of(owed) == SUM for owed in owes)
         return sums and used.isdisjoint(debtors(owes)) and growth is not None and growth <= 1
 
-    def _operand(self, value: SSAValue, need: Tensor) -> SSAValue:
+    def _operand(self, value: SSAValue, need: Tensor, place: Place) -> SSAValue:
         if isinstance(value.owner, WeightOp):
-            return self._weight(value.owner, need)
+            return self._weight(value.owner, need, place)
         return self._want(value, need)
 
-    def _weight(self, op: WeightOp, need: Tensor) -> SSAValue:
-        """A weight lives where and as its user needs it; it never moves."""
+    def _weight(self, op: WeightOp, need: Tensor, place: Place) -> SSAValue:
+        """A weight lives where its user needs it, and as it is stored; it is moved right before the use."""
         key = (op.out, need)
         if key not in self.moved:
-            self._emit(op, [], need)
-            self.moved[key] = self.env[op.out]
+            self._emit(op, [], self.stores.of(need, place.path, place.layer))
+            self.moved[key] = self._move(self.env[op.out], need, op.out)
         return self.moved[key]
 
     def _want(self, value: SSAValue, need: Tensor) -> SSAValue:

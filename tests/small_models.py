@@ -68,9 +68,15 @@ FOLDED = (
 WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
 
 
-def plan(rules: tuple[Rule, ...], layers: str | tuple[int, ...] = "", **axes: int) -> Plan:
+FSDP = (rule("*", "dp", "hidden", "ffn", "vocab", "heads", "kv_heads", "d_k"),)
+
+
+def plan(
+    rules: tuple[Rule, ...], layers: str | tuple[int, ...] = "", stores: tuple[Rule, ...] = (), **axes: int
+) -> Plan:
     """A plan over these axes, outermost first; with `layers`, the axis pp numbers stages."""
-    return Plan("test", tuple(map(Axis, axes, axes.values())), rules, Stages("pp", layers) if layers else None)
+    stages = Stages("pp", layers) if layers else None
+    return Plan("test", tuple(map(Axis, axes, axes.values())), rules, stages, stores=stores)
 
 
 PLANS = {
@@ -138,6 +144,12 @@ PLANS = {
     "2d tp, hidden cut": plan((*TP, *HIDDEN), tp=2, hp=2),
     "two-level, norms of heads cut": plan((*TWO_LEVEL, rule("*.q_norm *.k_norm", "ds", "d_k")), hg=2, ds=2),
     "gate of part of the experts": plan((*EP, rule("*.gate *.gate_softmax", "ep", "experts")), ep=2),
+    "fsdp": plan(DP, stores=FSDP, dp=2),
+    "fsdp×tp4": plan(DP + TP, stores=(*FSDP, rule("*.up_proj_bias", "dp")), dp=2, tp=4),
+    "fsdp in tp, pp": plan(TP + DP, "uneven", FSDP, pp=2, tp=2, dp=2),
+    "fsdp over two axes": plan(DP + CP, stores=(*FSDP, rule("*", "cp", "hidden", "d_k", "ffn")), dp=2, cp=2),
+    "hsdp, one layer whole": plan(DP + CP, stores=(*FSDP, rule("layers[1]", "dp")), cp=2, dp=2),
+    "experts pulled to tokens": plan(DP, stores=(rule("*.experts", "dp", "experts"),), dp=4),
     "split kv×hidden, pp": plan((*SPLIT_KV, *HIDDEN), "uneven", pp=2, cp=2, hp=2),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...diagnostics import Diagnostic
-from ...ir.deployment import Deployment, Link, Port, Row, Share, Size
+from ...ir.deployment import Deployment, EdgeKind, Link, Port, Row, Share, Size
 from ...ir.dims import parse
 from .rows import about
 
@@ -63,7 +63,7 @@ def _operands(row: Row) -> str:
         return ""
     if len(row.outputs) != 1:
         return f"has {len(row.outputs)} outputs, its operator makes 1"
-    wanted, ports = len(row.operator.operands), len(row.inputs) + len(row.weights)
+    wanted, ports = len(row.operator.operands), len(row.reads)
     if sorted(row.operands) != list(range(wanted)) or (wanted and ports != wanted):
         return f"has {ports} inputs and weights as operands {row.operands}, its operator takes {wanted}"
     return ""
@@ -94,7 +94,7 @@ def _links(deployment: Deployment) -> Iterator[Diagnostic]:
 
 def _has_ports(link: Link, rows: tuple[Row, ...]) -> bool:
     inside = 0 <= link.output < len(rows[link.source].outputs)
-    return inside and 0 <= link.input < len(rows[link.target].inputs)
+    return link.kind is EdgeKind.ORDER or (inside and 0 <= link.input < len(rows[link.target].inputs))
 
 
 def _ports(deployment: Deployment) -> Iterator[Diagnostic]:

@@ -3,11 +3,12 @@
 q_proj of layers 8-15 drawn once      (8, layers.attention.q_proj), in later rounds (9, …), (10, …)
 all_reduce of what o_proj makes       (8, layers.attention.o_proj): a move is what it moves
 transfer after the body               (15, layers.ffn_residual): what the last round left
+all_gather of a stored weight         (8, layers.attention.q_proj.weight)
 """
 
 from __future__ import annotations
 
-from ...ir.deployment import Deployment, EdgeKind, Link, Row
+from ...ir.deployment import Deployment, EdgeKind, Link, Port, Row
 from ...ir.module import offset_in, plain_path
 from ...ir.op import Operator
 from ...ir.ops.move import Mover
@@ -32,9 +33,22 @@ def identities(deployment: Deployment) -> list[Identity | None]:
     return means
 
 
+def resident(deployment: Deployment) -> dict[int, Port]:
+    """Rows that hand on a weight that is stored otherwise than it is used, and that weight as it is stored."""
+    found = {row.index: row.weights[0] for row in deployment.rows if is_moved(row) and row.weights}
+    for link in deployment.links:
+        if link.source in found and link.kind is not EdgeKind.ORDER and is_moved(deployment.rows[link.target]):
+            found.setdefault(link.target, found[link.source])
+    return found
+
+
 def own(row: Row) -> Identity:
     """What a computation is in the model, in its first round."""
-    return (None if row.repeat is None else row.repeat.first + offset_in(row.path)), plain_path(row.path)
+    return _at(row, row.path)
+
+
+def _at(row: Row, path: str) -> Identity:
+    return (None if row.repeat is None else row.repeat.first + offset_in(path)), plain_path(path)
 
 
 def last(row: Row, which: Identity | None) -> Identity | None:
@@ -45,6 +59,8 @@ def last(row: Row, which: Identity | None) -> Identity | None:
 
 
 def _moved(rows: tuple[Row, ...], means: list[Identity | None], source: int, row: Row) -> Identity | None:
+    if row.weights:
+        return _at(row, row.weights[0].tensor)
     if not 0 <= source < row.index:
         return None
     return means[source] if rows[source].repeat == row.repeat else last(rows[source], means[source])

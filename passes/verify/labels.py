@@ -89,7 +89,7 @@ def _sent(row: Row, op: Mover) -> str:
     assert row.move is not None
     before, after = (prod((_size(size) for size in port.local), start=number(1)) for port in _ends(row))
     elements = op.sent(before, after, row.places.shape[1]) if isinstance(op, Collective) else before
-    each = number(Fraction(DTYPE_BITS.get(row.inputs[0].dtype, 0), 8))
+    each = number(Fraction(DTYPE_BITS.get(row.reads[0].dtype, 0), 8))
     for what, wanted, said in (("elements", elements, row.move.elements), ("bytes", elements * each, row.move.bytes)):
         if not _is(said, wanted):
             return f"says it sends {said} {what}, not {plain(wanted)}"
@@ -97,7 +97,7 @@ def _sent(row: Row, op: Mover) -> str:
 
 
 def _ends(row: Row) -> tuple[Port, Port]:
-    return row.inputs[0], row.outputs[0]
+    return row.reads[0], row.outputs[0]
 
 
 def _is(said: int | str, wanted: Size) -> bool:

@@ -2,7 +2,8 @@
 
 * every operator of every layer is computed, whole or in its split form, none is extra; repeats cover each layer once
 * every operator is the model's (same kind and properties) and uses the weights the model's uses; tied ones are one
-* the GPUs hold every part of each of its weights and of its result, each part equally often, no GPU one twice
+* the GPUs hold every part of each of its weights (as stored) and of its result, each part equally often, no GPU one
+  twice
 * what is gathered into the total output is all of it
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -17,12 +19,12 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
 from ...ir import orders
-from ...ir.deployment import Deployment, Port, Row, Share
+from ...ir.deployment import Deployment, EdgeKind, Link, Port, Row, Share
 from ...ir.module import plain_path
 from ...ir.ops.move import GatherOp
 from ...ir.ops.program import WeightOp
 from .forms import computed
-from .identity import described, is_moved, own
+from .identity import described, identities, is_moved, own, resident
 from .program import Identity, Step, steps
 from .rows import about
 
@@ -32,10 +34,11 @@ def check(deployment: Deployment, model: ModuleOp) -> list[Diagnostic]:
     rows = _by_identity(deployment)
     have = Counter(layer for group in rows.values() for layer in _rounds(group[0]))
     wanted = {step.identity: step for step in computed(steps(model), have)}
+    used = _Used.of(deployment)
     return [
         *_missing(deployment, wanted, have),
-        *(found for group in rows.values() for found in _alike(group, wanted)),
-        *_held(rows.values()),
+        *(found for group in rows.values() for found in _alike(group, used, wanted)),
+        *_held([*rows.values(), *_stored(deployment)]),
         *_gathered(deployment),
         *_silent(deployment),
     ]
@@ -75,7 +78,39 @@ def _missing(deployment: Deployment, wanted: dict[Identity, Step], have: Counter
             yield Diagnostic("coverage", f"operators {problem}: {', '.join(names[:4])}{more}", deployment.model)
 
 
-def _alike(rows: list[Row], wanted: dict[Identity, Step]) -> Iterator[Diagnostic]:
+@dataclass(frozen=True)
+class _Used:
+    """Which weights rows use: their own, and those that movers bring them."""
+
+    into: dict[int, list[Link]]
+    brought: dict[int, Port]
+
+    @staticmethod
+    def of(deployment: Deployment) -> _Used:
+        brought, into = resident(deployment), defaultdict[int, list[Link]](list)
+        for link in deployment.links:
+            if link.source in brought and link.kind is not EdgeKind.ORDER:
+                into[link.target].append(link)
+        return _Used(into, brought)
+
+    def by(self, row: Row) -> list[tuple[str, str]]:
+        """Name and parameter of each, in the order of the operator's operands."""
+        ports = dict(enumerate(row.weights, len(row.inputs)))
+        ports |= {link.input: self.brought[link.source] for link in self.into[row.index]}
+        order = sorted(ports, key=lambda slot: row.operands[slot] if row.operands else slot)
+        return [(plain_path(ports[slot].tensor.partition("[")[0]), ports[slot].parameter) for slot in order]
+
+
+def _stored(deployment: Deployment) -> list[list[Row]]:
+    """Rows that read a weight as it is stored, only to move it."""
+    rows: dict[Identity | None, list[Row]] = defaultdict(list)
+    for row, which in zip(deployment.rows, identities(deployment), strict=True):
+        if is_moved(row) and row.weights:
+            rows[which].append(row)
+    return list(rows.values())
+
+
+def _alike(rows: list[Row], used_by: _Used, wanted: dict[Identity, Step]) -> Iterator[Diagnostic]:
     """Are the operators those of the model, in the first round? (That rounds are alike, `meaning` shows.)"""
     step = wanted.get(own(rows[0]))
     if step is None:
@@ -84,7 +119,7 @@ def _alike(rows: list[Row], wanted: dict[Identity, Step]) -> Iterator[Diagnostic
     for row in rows:
         if row.operator is not None and described(row.operator) != described(step.op):
             yield about("coverage", row, f"is not the model's {step.op.name}, or has other properties")
-        used = [(plain_path(port.tensor.partition("[")[0]), port.parameter) for port in row.weights]
+        used = used_by.by(row)
         if used != weights:
             expected, actual = (
                 ", ".join(dict.fromkeys(n for pair in e for n in pair)) or "none" for e in (weights, used)

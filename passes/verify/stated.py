@@ -65,8 +65,7 @@ def _expected(row: Row, port: Port, sizes: Sizes) -> str:
     if row.operator is None:
         source = row.inputs[0] if row.inputs else port
         return f"[{', '.join(_dims(source.names, source.whole))}] {source.dtype}"
-    ports = (*row.inputs, *row.weights)
-    operands = {index: ports[slot] for slot, index in enumerate(row.operands)}
+    operands = {index: row.reads[slot] for slot, index in enumerate(row.operands)}
     if odd := _types(row.operator, operands) or _joint(row.operator, operands):
         return odd
     try:

@@ -119,6 +119,9 @@ CASES = (
     Case("moe", "ep-folded,dp=2,tp=2,etp=2", 110),
     Case("dense", "dp=2,cp=2,tp=2", 113, square=True),
     Case("moe", "ep=2,tp-sp=2,pp=2", 109),
+    Case("dense", "fsdp=4", 101),
+    Case("pattern", "hsdp,dp=2,fsdp=2", 107),
+    Case("moe", "dwdp=4,pp=2", 115),
 )
 """Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
 embeddings, GQA."""

@@ -38,6 +38,7 @@ BUGS = {
     "F32": "collectives in another order on some ranks",
     "F33": "members of a group that disagree on what they exchange",
     "F34": "a node started before its operands are there",
+    "F35": "a weight kept in parts that is used before it is gathered, or gathered from other GPUs, parts or weights",
 }
 
 IMPOSSIBLE = {

@@ -21,6 +21,7 @@ from . import (
     programs,
     reductions,
     statements,
+    stores,
 )
 
 Injector = TypeVar("Injector")
@@ -93,6 +94,12 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "read before it is made": Fault("F34", orders.reads_later, numeric=False),
     "collectives in another order on one GPU": Fault("F32", orders.collectives_swapped),
     "started early on one GPU": Fault("F34", orders.started_early),
+    "stored part of another GPU": Fault("F35", stores.stale_part),
+    "weight gathered by other groups": Fault("F35", stores.wrong_group),
+    "stored part used as the whole": Fault("F35", stores.not_gathered, numeric=False),
+    "weight gathered for another user": Fault("F35", stores.another_weight),
+    "weight gathered before anything": Fault("F34 F35", stores.not_waited_for, numeric=False),
+    "value used as a gathered weight": Fault("F35", stores.of_activations),
     "stale local size": Fault("F11 F33", statements.local_sizes, numeric=False),
     "stale global size": Fault("F11", statements.whole_sizes, numeric=False),
     "names swapped": Fault("F29", statements.names, numeric=False),
@@ -121,6 +128,7 @@ MODULE_FAULTS: dict[str, Fault[ModuleInjector]] = {
     "layers skipped": Fault("F26", module_programs.skipped_layers),
     "laid out otherwise": Fault("F10 F14 F23", module_moves.other_parts),
     "stale size": Fault("F11 F33", module_moves.other_sizes),
+    "stored otherwise": Fault("F35", stores.stored_otherwise, numeric=False),
     "false debt": Fault("F1 F2", module_moves.false_debts, numeric=False),
     "on another stage": Fault("F8", module_moves.other_pool),
 }

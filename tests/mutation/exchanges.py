@@ -28,7 +28,7 @@ def wrong_kind(deployment: Deployment) -> Mutants:
 
 
 def _others(row: Row) -> Iterator[tuple[type[Collective], dict[str, object]]]:
-    names = row.inputs[0].names
+    names = row.reads[0].names
     yield AllReduceOp, {}
     yield AllGatherOp, {"dim": names[0]}
     yield ReduceScatterOp, {"dim": names[-1]}
@@ -39,7 +39,7 @@ def wrong_dimension(deployment: Deployment) -> Mutants:
     """Joins or splits another dimension."""
     for row in collectives(deployment):
         for key in ("dim", "to"):
-            for name in row.inputs[0].names if hasattr(row.operator, key) else ():
+            for name in row.reads[0].names if hasattr(row.operator, key) else ():
                 if getattr(row.operator, key).data != name:
                     assert row.operator is not None
                     operator = like(row.operator, **{key: name})
@@ -68,7 +68,7 @@ def twice(deployment: Deployment) -> Mutants:
     """The same exchange of what was exchanged already."""
     for row in collectives(deployment):
         if isinstance(row.operator, AllGatherOp | AllToAllOp):
-            yield where(row), inserted(deployment, row, replace(row, inputs=row.outputs))
+            yield where(row), inserted(deployment, row, replace(row, inputs=row.outputs, weights=()))
 
 
 def transfers(deployment: Deployment) -> list[Row]:
@@ -93,7 +93,7 @@ def dangling(deployment: Deployment) -> Mutants:
         gone = {id(link) for link in users(deployment, row)}
         links = tuple(link for link in deployment.links if id(link) not in gone)
         yield f"{where(row)}, unread", replace(deployment, links=links)
-        yield f"{where(row)}, one more", inserted(deployment, row, replace(row, inputs=row.outputs), lambda link: False)
+        yield f"{where(row)}, one more", inserted(deployment, row, replace(row, inputs=row.outputs, weights=()), lambda link: False)
     for row in transfers(deployment):
         yield f"{where(row)}, not sent", without(deployment, row)
         if len(row.places) > 1:

@@ -115,7 +115,7 @@ def fused_cut(deployment: Deployment) -> Mutants:
     for gate in deployment.rows:
         for up in deployment.rows:
             pair = (gate.op, up.op) == ("gate_proj", "up_proj") and gate.repeat == up.repeat
-            if pair and gate.path.rsplit(".", 1)[0] == up.path.rsplit(".", 1)[0]:
+            if pair and gate.weights and gate.path.rsplit(".", 1)[0] == up.path.rsplit(".", 1)[0]:
                 yield from _fused(deployment, gate, up)
 
 

@@ -132,7 +132,7 @@ class Machine:
                 made = {receiver: self._read(event, 0, sender)}
             case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp():
                 group = [self._read(event, 0, gpu) for gpu in event.members]
-                made = dict(zip(event.members, exchanged(op, row.inputs[0].names, group), strict=True))
+                made = dict(zip(event.members, exchanged(op, row.reads[0].names, group), strict=True))
             case SliceOp():
                 (gpu,) = event.members
                 made = {gpu: self._sliced(event, gpu)}
@@ -145,7 +145,9 @@ class Machine:
             self.values[row.index, 0, gpu] = event.round, piece
 
     def _read(self, event: Event, slot: int, gpu: int) -> Piece:
-        """What an input's links bring to a GPU, or to the host."""
+        """What an input's links bring to a GPU, or to the host; or the GPU's part of a weight."""
+        if slot >= len(event.row.inputs):
+            return self._weight(event, event.row.reads[slot], gpu)
         found = []
         for link in self.into[event.row.index, slot]:
             source, number = self._source(event, link)
@@ -198,7 +200,7 @@ class Machine:
 
     def _sliced(self, event: Event, gpu: int) -> Piece:
         """The part of what the GPU holds that the output's port says; of routed rows as great a part."""
-        before, piece = event.row.inputs[0], self._read(event, 0, gpu)
+        before, piece = event.row.reads[0], self._read(event, 0, gpu)
         data, tokens = piece.data, piece.tokens
         parts = zip(before.names, positions(before, gpu), positions(event.row.outputs[0], gpu), strict=True)
         for axis, (name, have, want) in enumerate(parts):
@@ -214,13 +216,8 @@ class Machine:
     def _computed(self, event: Event, op: Operator, gpu: int) -> Piece:
         """The operator on this GPU's operands, told which indices they are."""
         row = event.row
-        ports = dict(zip(row.operands, (*row.inputs, *row.weights), strict=True)) if row.operands else {}
-        operands = {
-            index: self._read(event, slot, gpu)
-            if slot < len(row.operands) - len(row.weights)
-            else self._weight(event, ports[index], gpu)
-            for slot, index in enumerate(row.operands)
-        }
+        ports = dict(zip(row.operands, row.reads, strict=True)) if row.operands else {}
+        operands = {index: self._read(event, slot, gpu) for slot, index in enumerate(row.operands)}
         names = {index: list(op.operand_names(index).values()) for index in ports}
         held, total = _indices(op, row, ports, operands, gpu)
         routed = [index for index in sorted(ports) if ROUTED in ports[index].names]

@@ -38,11 +38,16 @@ def changed(deployment: Deployment, row: Row, **changes: object) -> Deployment:
 
 def feeding(deployment: Deployment, row: Row, slot: int = 0) -> Link:
     """The link that feeds an input."""
-    return next(link for link in deployment.links if (link.target, link.input) == (row.index, slot))
+    return next(link for link in flowing(deployment) if (link.target, link.input) == (row.index, slot))
 
 
 def users(deployment: Deployment, row: Row) -> list[Link]:
-    return [link for link in deployment.links if link.source == row.index]
+    return [link for link in flowing(deployment) if link.source == row.index]
+
+
+def flowing(deployment: Deployment) -> Iterator[Link]:
+    """Links that carry something."""
+    return (link for link in deployment.links if link.kind is not EdgeKind.ORDER)
 
 
 def rerouted(deployment: Deployment, old: Link, source: Row, label: bool = True) -> Deployment:
@@ -68,13 +73,37 @@ def agreed(deployment: Deployment, row: Row, port: Port) -> Deployment:
 
 
 def without(deployment: Deployment, row: Row, slot: int = 0, label: bool = True) -> Deployment:
-    """The row is gone; its users read what its input reads, and with `label` say so."""
-    fed = feeding(deployment, row, slot)
-    source = deployment.rows[fed.source]
-    made = deployment
+    """The row is gone; its users read what its input reads (or the weight that it reads), and with `label` say so.
+
+    What waited for it waits for what it waited for.
+    """
+    before = next(link.source for link in deployment.links if (link.target, link.input) == (row.index, slot))
+    links = [
+        replace(link, source=before) if (link.source, link.kind) == (row.index, EdgeKind.ORDER) else link
+        for link in deployment.links
+    ]
+    made = replace(deployment, links=tuple(links))
     for use in users(deployment, row):
-        made = rerouted(made, use, source, label and bool(made.rows[use.target].operands))
+        if not row.inputs:
+            made = owning(made, use, row.weights[0] if label else row.outputs[0], row.weights[0].parameter)
+        else:
+            made = rerouted(made, use, deployment.rows[before], label and bool(made.rows[use.target].operands))
     return numbered(made, [each for each in made.rows if each.index != row.index], made.links)
+
+
+def owning(deployment: Deployment, use: Link, port: Port, parameter: str) -> Deployment:
+    """The input that a link feeds is a weight that the row itself holds, so."""
+    row = deployment.rows[use.target]
+    inputs = tuple(own for slot, own in enumerate(row.inputs) if slot != use.input)
+    order = [slot for slot in range(len(row.operands)) if slot != use.input]
+    operands = (*(row.operands[slot] for slot in order), row.operands[use.input]) if row.operands else ()
+    weights = (*row.weights, replace(port, tensor=parameter, parameter=parameter))
+    links = tuple(
+        replace(link, input=link.input - 1) if link.target == row.index and link.input > use.input else link
+        for link in deployment.links
+        if link is not use
+    )
+    return changed(replace(deployment, links=links), row, inputs=inputs, weights=weights, operands=operands)
 
 
 def inserted(deployment: Deployment, after: Row, new: Row, suits: Suits = lambda link: True) -> Deployment:

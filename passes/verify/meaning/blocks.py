@@ -2,9 +2,8 @@
 
     input scatter embed …  |  layers 0-7: norm q_proj … residual  |  transfer  |  layers 8-15: …  |  norm head output
 
-What a block reads from before it comes in through rows of its own (`fed`): they hold the undivided value as the row
 What a block reads from before it comes in through rows of its own (`fed`), holding the undivided value as the row
-round after round of a repeat whose yield is laid out as what it started from, every value is right.
+that made it states it. So, block after block and round after round of a repeat whose yield is laid out as what it started from, every value is right.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ....ir.deployment import Deployment, Kind, Repeat, Row
+from ....ir.deployment import Deployment, EdgeKind, Kind, Repeat, Row
 from ....ir.ops.move import ScatterOp
 from ..identity import identities, last
 from ..program import Identity
@@ -43,7 +42,8 @@ def blocks(deployment: Deployment) -> Iterator[Block]:
 
 def _block(deployment: Deployment, means: list[Identity | None], repeat: Repeat | None, rows: list[Row]) -> Block:
     own = {row.index for row in rows}
-    entering = [link for link in deployment.links if link.target in own and link.source not in own]
+    flows = [link for link in deployment.links if link.kind is not EdgeKind.ORDER]
+    entering = [link for link in flows if link.target in own and link.source not in own]
     sources = list(dict.fromkeys((link.source, link.output) for link in entering))
     fed = [_fed(deployment, deployment.rows[source], output) for source, output in sources]
     number = {row.index: len(fed) + i for i, row in enumerate(rows)}
@@ -58,7 +58,7 @@ def _block(deployment: Deployment, means: list[Identity | None], repeat: Repeat 
         if link.source in own and link.target in own
     ]
     made = tuple(replace(row, index=i) for i, row in enumerate([*fed, *rows]))
-    leaving = dict.fromkeys(link.source for link in deployment.links if link.source in own and link.target not in own)
+    leaving = dict.fromkeys(link.source for link in flows if link.source in own and link.target not in own)
     return Block(
         replace(deployment, rows=made, links=tuple(links)),
         (*(last(deployment.rows[source], means[source]) for source, _ in sources), *(means[row.index] for row in rows)),

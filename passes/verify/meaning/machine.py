@@ -99,7 +99,7 @@ class Machine:
 
     def _exchanged(self, row: Row, op: Collective) -> Value:
         groups, members = row.places.shape
-        gpus, names = row.places.reshape(-1), row.inputs[0].names
+        gpus, names = row.places.reshape(-1), row.reads[0].names
         have = self._operand(row, 0, gpus)
         joined = getattr(op, "dim", None)
         for name, rows in have.rows.items():
@@ -114,11 +114,11 @@ class Machine:
     def _arranged(self, row: Row) -> list[Value]:
         """Parts of what the GPU holds, or several parts put together: where ports say, on each GPU by itself."""
         gpus = row.places.reshape(-1)
-        inputs = [self._operand(row, slot, gpus) for slot in range(len(row.inputs))]
-        held = [self.lies(port, value) for port, value in zip(row.inputs, inputs, strict=True)]
+        inputs = [self._operand(row, slot, gpus) for slot in range(len(row.reads))]
+        held = [self.lies(port, value) for port, value in zip(row.reads, inputs, strict=True)]
         made = []
         for port in row.outputs:
-            wanted = self._taken(port, gpus, held[0], inputs[0], row.inputs[0])
+            wanted = self._taken(port, gpus, held[0], inputs[0], row.reads[0])
             data = assembled([(v.data, h) for v, h in zip(inputs, held, strict=True)], wanted)
             rows = {name: wanted[i] for i, name in enumerate(port.names) if name in UNORDERED}
             made.append(Value(data, gpus, rows))
@@ -153,12 +153,11 @@ class Machine:
         held: dict[str, np.ndarray] = {}
         operands: dict[int, Value] = {}
         for slot, index in enumerate(row.operands):
-            flows = slot < len(row.inputs)
-            port = row.inputs[slot] if flows else row.weights[slot - len(row.inputs)]
+            port = row.reads[slot]
             names = op.operand_names(index)
             if tuple(names) != port.names:
                 raise Impossible(f"operand {index} is {', '.join(port.names)}, its operator reads {', '.join(names)}")
-            operands[index] = self._operand(row, slot, gpus) if flows else self._weight(row, port, gpus)
+            operands[index] = self._operand(row, slot, gpus)
             self._learn(port, list(names.values()), self.lies(port, operands[index]), held, total)
         out = row.outputs[0]
         if tensor_of(op.results[0]).names != out.names:
@@ -200,7 +199,9 @@ class Machine:
         return order
 
     def _operand(self, row: Row, slot: int, gpus: np.ndarray) -> Value:
-        """What the links of an input bring to these GPUs."""
+        """What the links of an input bring to these GPUs, or their parts of a weight."""
+        if slot >= len(row.inputs):
+            return self._weight(row, row.reads[slot], gpus)
         links = [link for link in self.into[row.index, slot] if (link.source, link.output) in self.values]
         if not links:
             raise Impossible(f"nothing feeds input {slot}")
