@@ -7,7 +7,7 @@ uses: [tp]                              # optional: rules of built-in strategies
 rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
-  - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that a weight has and that divides
+  - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
 stages: {axis: pp, layers: even}        # even, uneven, or the layers of each stage
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
 """
@@ -193,14 +193,13 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
     """What does not fit together: unknown axes, dimensions and strategies."""
     for i, rule in enumerate(text.rules):
         if not (rule.cut or rule.store):
-            yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), "cut, or store")
-        for key, axis, cuts in ((key, axis, cuts) for key in _VERBS for axis, cuts in getattr(rule, key).items()):
-            where = parsed.where("rules", i, key, axis)
-            yield from _axis_problems(axis, text, where)
-            for cut, order in cuts.items():
-                if cut not in DIMENSIONS:
-                    yield Diagnostic("rule", f"unknown dimension {shown(cut)}", where, hint=nearest(cut, DIMENSIONS))
-                yield from _order_problems(axis, cut, order, where)
+            yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), " or ".join(_VERBS))
+    for rule in _rules(text, parsed, *_VERBS):
+        yield from _axis_problems(rule.axis, text, rule.where)
+        for cut in rule.cuts:
+            if cut not in DIMENSIONS:
+                yield Diagnostic("rule", f"unknown dimension {shown(cut)}", rule.where, hint=nearest(cut, DIMENSIONS))
+            yield from _order_problems(rule.axis, cut, rule.order(cut), rule.where)
     if text.stages:
         yield from _axis_problems(text.stages.axis, text, parsed.where("stages", "axis"))
     for i, other in enumerate(text.uses):
@@ -225,9 +224,9 @@ def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagno
         yield Diagnostic("rule", f"axis {shown(axis)} is not in the mesh", where, hint=hint)
 
 
-def _rules(text: StrategyText, parsed: Parsed, key: str) -> Iterator[Rule]:
-    """What rules say under `cut`, or under `store`."""
-    for i, rule in enumerate(text.rules):
+def _rules(text: StrategyText, parsed: Parsed, *keys: str) -> Iterator[Rule]:
+    """What rules say under `cut`, under `store`, or both."""
+    for i, rule, key in ((i, rule, key) for i, rule in enumerate(text.rules) for key in keys):
         for axis, cuts in getattr(rule, key).items():
             ordered = tuple((name, order) for name, order in cuts.items() if order != orders.CONTIGUOUS)
             yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, key, axis), ordered)

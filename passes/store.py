@@ -54,6 +54,7 @@ class Stores:
         return isinstance(size, int) and size % self.mesh.size((*dim.axes, axis)) == 0
 
     def _refuse(self, axis: str, rule: Rule, weight: Tensor, path: str) -> None:
+        lifted = f"{{at: {plain_path(path)}, store: {{{user_axis(axis)}: ~}}}}"
         whole, dims = user_axis(axis), [f"{dim.name}={dim.size}" for dim in weight.dims]
         cuts = " · ".join(f"{name}={self.mesh.size((name,))}" for name in dict.fromkeys((*weight.axes, axis)))
         self.problems.setdefault(
@@ -64,6 +65,6 @@ class Stores:
                 f"{rule.where} at {path}".strip(),
                 expected=f"a dimension that {cuts} divides",
                 actual=", ".join(dims),
-                hint=f"list another dimension, or keep it as it is used: {{at: {plain_path(path)}, store: {{{whole}: ~}}}}",
+                hint=f"list another dimension, or keep it as it is used: {lifted}",
             ),
         )

@@ -23,6 +23,8 @@ def entries(model: str, strategy: str) -> list[dict]:
         ("mixtral-8x7b", "ep=4,tp=2", "layers[0-31].moe.experts.up_proj.weight", "experts", 8, 2),
         ("mixtral-8x7b", "ep=4,tp=2", "layers[0-31].attention.q_proj.weight", "heads", 32, 4),
         ("qwen3-30b-a3b", "tp=8", "layers[0-47].attention.k_proj.weight", "kv_heads", 4, 2),
+        ("llama-3.1-8b", "dp=2,fsdp=4", "layers[0-31].ffn.down_proj.weight", "hidden", 4096, 2),
+        ("mixtral-8x7b", "dwdp=8", "layers[0-31].moe.experts.up_proj.weight", "experts", 8, 1),
         ("llama-3.1-8b", "tp=4,pp=2", "layers[16-31].ffn.down_proj.weight", "ffn", 14336, 1),
     ],
 )

@@ -22,6 +22,7 @@ CASES = [
     ("llama-3.1-70b", "cp=8"), ("llama-3.1-70b", "dp=2,tp=4,pp=2"), ("llama-3.1-70b", "hg=4,ds=2"),
     ("qwen3-30b-a3b", "ep=16"), ("qwen3-30b-a3b", "ep8×tp2"), ("qwen3-30b-a3b", "tp=8,pp=2"),
     ("qwen1.5-moe-a2.7b", "ep=4"), ("llama-3.1-8b", "tp=1"), ("mixtral-8x7b", "cp=2,ep=4"),
+    ("mixtral-8x7b", "dwdp=4"), ("llama-3.1-8b", "fsdp=4"),
 ]  # fmt: skip
 VIEWS = {"gpus": views.gpus, "representative": views.representative, "spmd": views.spmd}
 SHAPES = {"input": "box", "output": "box", "compute": "box", "comm": "ellipse", "route": "parallelogram"}
@@ -69,9 +70,10 @@ def test_every_node_says_what_it_must(dag: pygraphviz.AGraph) -> None:
         assert attr["op"]
         assert attr["gpu"]
         assert "GPU: " in label
-        for key, name in (("input", "Input"), ("output", "Output")):
+        stored = attr["kind"] == "comm" and attr["weight"]
+        for key, name in (("weight" if stored else "input", "Weight" if stored else "Input"), ("output", "Output")):
             assert f"{name}: {', '.join(groups(attr[key]))}" in label, (node, label)
-            assert len(groups(attr[f"global_{key}"])) == len(groups(attr[key])) > 0
+            assert len(groups(attr[f"global_{key}"])) == len(groups(attr[key])) > 0 or (stored and key == "weight")
             assert all(re.fullmatch(r"\[\w+=\d+(, \w+=\d+)*\]", group) for group in groups(attr[key])), attr[key]
         if attr["kind"] == "comm":
             assert attr["collective"]
@@ -84,6 +86,9 @@ def test_every_edge_carries_one_of_its_producers_outputs_to_one_of_its_consumers
     fed: dict[str, Counter[str]] = defaultdict(Counter)
     for edge in dag.edges():
         source, target = (dag.get_node(end) for end in edge)
+        if edge.attr["kind"] == "order":
+            assert (edge.attr["style"], bool(target.attr["weight"]), target.attr["input"] or "") == ("dotted", True, "")
+            continue
         shared = [g for g in groups(source.attr["output"]) if g in groups(target.attr["input"])]
         assert shared, (edge, source.attr["output"], target.attr["input"])
         assert edge.attr["tensor"]

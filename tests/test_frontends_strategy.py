@@ -64,6 +64,12 @@ def test_products_concatenate_rules() -> None:
     assert plan.rules == resolve("ep-tp", gpus=16).rules
 
 
+def test_how_weights_are_stored_is_said_apart() -> None:
+    plan = resolve("hsdp,dp=2,fsdp=2", gpus=4)
+    assert [(rule.axis, rule.cuts) for rule in plan.rules] == [("dp", ("batch_size",)), ("fsdp", ("batch_size",))]
+    assert [(rule.axis, rule.cuts[:2]) for rule in plan.stores] == [("fsdp", ("hidden", "ffn"))]
+
+
 def test_a_tilde_lifts_an_axis() -> None:
     assert resolve("two-level", gpus=4).rules[-1].cuts == ()
 
@@ -157,6 +163,10 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
         ("mesh: {ep: 2}\nrules: [{at: 'a..b', cut: {ep: heads}}]", "wrong-type"),
         ("mesh: {ep: 2}\nrules: [{at: [], cut: {ep: heads}}]", "wrong-type"),
         ("mesh: {ep: 2}\nrules: [{at: '*', cut: {ep: 3}}]", "wrong-type"),
+        ("mesh: {ep: 2}\nrules: [{at: '*', store: {ep: {ffn: zigzag}}}]", "wrong-type"),
+        ("mesh: {ep: 2}\nrules: [{at: '*', store: {ep: fnn}}]", "rule"),
+        ("mesh: {ep: 2}\nrules: [{at: '*', store: {dp: ffn}}]", "rule"),
+        ("mesh: {ep: 2}\nrules: [{at: '*'}]", "rule"),
         ("mesh: {ep: 2}\nrules: [{at: '*', cut: {ep: heads}, how: ring}]", "unknown-key"),
         ("mesh: {ep: 2}\nstages: {axis: ep, layers: [1, -1]}", "wrong-type"),
         ("[]", "wrong-type"),

@@ -7,7 +7,9 @@ import pytest
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.catalogue import find_model
+from dagc.frontends.strategy import resolve
 from dagc.ir.dialect import parse_module
+from dagc.ir.module import annotate
 from dagc.pipeline import text_of
 
 
@@ -45,6 +47,14 @@ def test_a_wrong_type_names_its_line(dims: str) -> None:
 def test_a_type_round_trips(rest: str) -> None:
     text = f'builtin.module {{\n  %w = dag.weight() at "w" : -> !dag.tensor<[k = 4 / tp zigzag], {rest}>\n}}'
     assert f"[k = 4 / tp zigzag], {rest}>" in text_of(parse_module(text))
+
+
+def test_a_plan_round_trips_with_how_weights_are_stored() -> None:
+    module = build(find_model("llama-3.1-8b"))
+    annotate(module, plan=resolve("fsdp=4,tp=2,pp=2", gpus=16))
+    text = text_of(module)
+    assert '["*"] : fsdp cuts [hidden, ffn' in text
+    assert text_of(parse_module(text)) == text
 
 
 def test_any_xdsl_tool_reads_the_dialect() -> None:

@@ -26,11 +26,48 @@ class Shape:
     shared: int = 0
     gated: bool = True
     gpus: int = 8
+    qkv_bias: bool = False
+    layer_norm: bool = False
+
+    @property
+    def norms(self) -> list[int]:
+        """Elements of the gains of a layer's two norms, and of the offsets that layer norms have."""
+        return [self.hidden] * (4 if self.layer_norm else 2)
+
+    @property
+    def projections(self) -> list[int]:
+        """Elements of each matrix of attention: query, key, value, output."""
+        query, key = self.hidden * self.heads * self.d, self.hidden * self.kv_heads * self.d
+        return [query, key, key, query]
+
+    @property
+    def biases(self) -> list[int]:
+        """Elements of each bias of attention."""
+        return [self.heads * self.d, self.kv_heads * self.d, self.kv_heads * self.d] if self.qkv_bias else []
+
+    def network(self, width: int, copies: int = 1) -> list[int]:
+        """Elements of each matrix of feed-forward networks of a width."""
+        return [copies * self.hidden * width] * (3 if self.gated else 2)
+
+    @property
+    def routed(self) -> list[int]:
+        """Elements of each matrix of all experts."""
+        return self.network(self.ffn, self.experts)
+
+    def weights(self, kind: str) -> list[int]:
+        """Elements of every weight of a layer."""
+        attention = [*self.norms, *self.projections, *self.biases]
+        if kind == "dense":
+            return [*attention, *self.network(self.ffn)]
+        beside = [*self.network(self.shared), self.hidden] if self.shared else []
+        return [*attention, self.hidden * self.experts, *self.routed, *beside]
 
 
 MODELS = {
     "dense GQA": Shape("llama-3.1-8b", "dense", 4096, 32, 8, 128, 14336),
-    "MQA": Shape(str(DATA / "starcoder.yaml"), "dense", 6144, 48, 1, 128, 24576, gated=False),
+    "MQA": Shape(str(DATA / "starcoder.yaml"), "dense", 6144, 48, 1, 128, 24576, gated=False, layer_norm=True),
     "MoE": Shape("mixtral-8x7b", "moe", 4096, 32, 8, 128, 14336, 8, 2),
-    "MoE, shared expert": Shape("qwen1.5-moe-a2.7b", "moe", 2048, 16, 16, 128, 1408, 60, 4, 5632, gpus=4),
+    "MoE, shared expert": Shape(
+        "qwen1.5-moe-a2.7b", "moe", 2048, 16, 16, 128, 1408, 60, 4, 5632, gpus=4, qkv_bias=True
+    ),
 }

@@ -46,5 +46,8 @@ STRATEGIES: dict[str, Entry] = {
     "ep-allgather": Entry("ep-allgather={n}", volumes.gathered_tokens),
     "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_prefill),
     "ep-folded": Entry("ep-folded={n}", volumes.folded_experts),
+    "fsdp": Entry("fsdp={n}", volumes.gathered_weights),
+    "hsdp": Entry("hsdp={n}", volumes.gathered_weights),
+    "dwdp": Entry("dwdp={n}", volumes.pulled_experts),
     "ep-tp": Entry("ep={h},tp=2", volumes.expert_and_tensor_parallel),
 }

@@ -166,3 +166,14 @@ def two_level_gathered(case: Case) -> Sends:
     kv_groups = min(groups, case.model.kv_heads)
     keys = all_gather(slices, Fraction(case.keys, kv_groups))
     return all_gather(slices, Fraction(case.queries, groups)) + keys + 2 * all_reduce(groups * slices, case.activation)
+
+
+def gathered_weights(case: Case) -> Sends:
+    """Every weight before its use: Ψ·(n−1)/n of a layer's Ψ parameters (ZeRO-3, Rajbhandari et al. 2020)."""
+    return [send for weight in case.model.weights(case.kind) for send in all_gather(case.axes["fsdp"], weight)]
+
+
+def pulled_experts(case: Case) -> Sends:
+    """Of every matrix of the experts what other GPUs keep: g·D·F·(E − E/P) in all (DWDP, arXiv 2604.01621)."""
+    matrices = case.model.routed if case.kind == "moe" else []
+    return [send for weight in matrices for send in all_gather(case.axes["dwdp"], weight)]

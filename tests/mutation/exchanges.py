@@ -93,7 +93,10 @@ def dangling(deployment: Deployment) -> Mutants:
         gone = {id(link) for link in users(deployment, row)}
         links = tuple(link for link in deployment.links if id(link) not in gone)
         yield f"{where(row)}, unread", replace(deployment, links=links)
-        yield f"{where(row)}, one more", inserted(deployment, row, replace(row, inputs=row.outputs, weights=()), lambda link: False)
+        yield (
+            f"{where(row)}, one more",
+            inserted(deployment, row, replace(row, inputs=row.outputs, weights=()), lambda link: False),
+        )
     for row in transfers(deployment):
         yield f"{where(row)}, not sent", without(deployment, row)
         if len(row.places) > 1:

@@ -49,8 +49,9 @@ def not_gathered(deployment: Deployment) -> Mutants:
     """A user computes with the part that its GPU stores, as if it were what the gather makes."""
     for row in gathering(deployment):
         for use in users(deployment, row):
-            yield f"{where(row)}, for {deployment.rows[use.target].op}", owning(
-                deployment, use, row.weights[0], row.weights[0].parameter
+            yield (
+                f"{where(row)}, for {deployment.rows[use.target].op}",
+                owning(deployment, use, row.weights[0], row.weights[0].parameter),
             )
 
 

@@ -3,7 +3,8 @@
     input scatter embed …  |  layers 0-7: norm q_proj … residual  |  transfer  |  layers 8-15: …  |  norm head output
 
 What a block reads from before it comes in through rows of its own (`fed`), holding the undivided value as the row
-that made it states it. So, block after block and round after round of a repeat whose yield is laid out as what it started from, every value is right.
+that made it states it. So, block after block and round after round of a repeat whose yield is laid out as what it
+started from, every value is right.
 """
 
 from __future__ import annotations
