@@ -35,7 +35,7 @@ def check(request: Request) -> list[Checked]:
         return [Checked(str(path), _module(path, numbers))]
     jobs = [compile_job(job, request) for job in plan(request)]
     return [
-        Checked(f"{job.model.name}/{job.strategy}", job.verdict or Verdict(), _beside(job.diagnostics, job.verdict))
+        Checked(f"{job.model.name}/{job.name}", job.verdict or Verdict(), _beside(job.diagnostics, job.verdict))
         for job in jobs
     ]
 

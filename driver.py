@@ -10,6 +10,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from .diagnostics import Diagnostic, Refused
 from .frontends.build import build
+from .frontends.model import Phase
+from .ir.local import FULL_NAMES
 from .ir.module import annotate, sizes_of
 from .job import Job, Request
 from .passes.apart import apart
@@ -29,7 +31,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         return job
     try:
         _check_micro_batches(job)
-        logical = build(job.model)
+        logical = build(job.model, job.phase)
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         job.logical, job.per_expert = text_of(logical), request.per_expert
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
@@ -38,10 +40,10 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module), numbers)
         job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
-        where = f"{job.model.name} {job.strategy}"
+        where = f"{job.model.name} {job.name}"
         job.diagnostics += [*job.verdict.diagnostics, *judge(job.figures, where, request.max_imbalance)]
     except Refused as refused:
-        job.diagnostics += [replace(d, where=f"{job.strategy}: {d.where}") for d in refused.diagnostics]
+        job.diagnostics += [replace(d, where=f"{job.name}: {d.where}") for d in refused.diagnostics]
     return job
 
 
@@ -61,12 +63,13 @@ def _facts(job: Job) -> Iterator[str]:
     gpus = cluster.gpus or 1
     nodes = -(-gpus // cluster.gpus_per_node)
     yield f"{gpus} × {cluster.gpu} ({nodes} node{'s' * (nodes > 1)} × {min(gpus, cluster.gpus_per_node)})"
-    batch, seq = (job.bound[name] or text for name, text in (("B", "batch_size"), ("S", "seq_len")))
+    batch, seq, cached = (job.bound.get(name) or str(text) for name, text in FULL_NAMES.items())
     runs = f"{job.micro_batches} micro-batches × " if job.micro_batches > 1 else ""
+    tokens = f"{seq} tokens" if job.phase is Phase.PREFILL else f"{seq} new of {cached} tokens (decode)"
     moe = model.moe
     experts = f" · {moe.experts} experts, top-{moe.top_k}" if moe else ""
     layers = f"{len(model.layers)} layers · hidden {model.hidden}"
-    yield f"batch {runs}{batch} × {seq} tokens · {layers}{experts} · {model.dtype}"
+    yield f"batch {runs}{batch} × {tokens} · {layers}{experts} · {model.dtype}"
     if job.plan:
         mesh = " × ".join(f"{axis.name}={axis.size}" for axis in job.plan.axes)
         yield f"{job.role}: {mesh}" + (f" · {job.plan.about}" if job.plan.about else "")

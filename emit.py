@@ -56,7 +56,7 @@ def write(jobs: list[Job], out: Path, options: Options) -> dict[str, Any]:
         for job in jobs:
             home = by_model.setdefault(job.model.name, "") or folders.of(job.model.name)
             by_model[job.model.name] = home
-            stem = f"{home}/{strategies.setdefault(home, Names()).of(job.strategy)}"
+            stem = f"{home}/{strategies.setdefault(home, Names()).of(job.name)}"
             entries.append(_write_job(job, folder, stem, options))
         files = sorted(str(p) for entry in entries for p in entry.get("files", ()))
         manifest = {
@@ -141,7 +141,7 @@ def _entry(job: Job, graph: Deployment | None, options: Options) -> dict[str, An
         "model": job.model.name,
         "strategy": job.strategy,
         "role": job.role,
-        "phase": "prefill",
+        "phase": job.phase,
         "gpus": job.cluster.gpus,
         "status": job.status,
         "reason": [str(d) for d in job.diagnostics if d.severity == "error"],

@@ -8,7 +8,7 @@ from typing import Any
 from xdsl.dialects.builtin import ModuleOp
 
 from .diagnostics import Diagnostic
-from .frontends.model import Cluster, Model
+from .frontends.model import Cluster, Model, Phase
 from .ir.deployment import Deployment
 from .ir.plan import Plan
 from .passes.verify import Verdict
@@ -18,7 +18,8 @@ from .passes.verify import Verdict
 class Request:
     """What the user asked for, as flags gave it; None where a flag was not given.
 
-    `batch_size` and `seq_len` are numbers, or "symbolic" to stay unbound.
+    Sizes are numbers, or "symbolic" to stay unbound. In decode `seq_len` counts the new tokens of a step, which are the
+    last of the `kv_len` in the cache. Without `phases`, prefill is meant.
     """
 
     source: str | None = None
@@ -30,6 +31,8 @@ class Request:
     micro_batches: int | None = None
     batch_size: int | str | None = None
     seq_len: int | str | None = None
+    kv_len: int | str | None = None
+    phases: tuple[str, ...] = ()
     dtype: str | None = None
     fused_attention: bool = True
     max_imbalance: float | None = None
@@ -46,6 +49,7 @@ class Job:
     role: str
     cluster: Cluster
     plan: Plan | None = None
+    phase: Phase = Phase.PREFILL
     sizes: dict[str, int | None] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -71,6 +75,11 @@ class Job:
     @property
     def micro_batches(self) -> int:
         return self.plan.micro_batches if self.plan else 1
+
+    @property
+    def name(self) -> str:
+        """The strategy, and the phase where it is not prefill: what files and messages call the deployment."""
+        return self.strategy if self.phase is Phase.PREFILL else f"{self.strategy}.{self.phase}"
 
     @property
     def status(self) -> str:

@@ -37,10 +37,11 @@ class PlanPass(ModulePass):
     stages: str | None = None
     batch_size: int | None = None
     seq_len: int | None = None
+    kv_len: int | None = None
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         plan = resolve(self.strategy, gpus=self.gpus, mesh=self.mesh, stages=self.stages)
-        given = {"B": self.batch_size, "S": self.seq_len}
+        given = {"B": self.batch_size, "S": self.seq_len, "K": self.kv_len}
         sizes = sizes_of(op).bind(**{name: value for name, value in given.items() if value is not None})
         annotate(op, plan=plan, sizes=sizes)
 

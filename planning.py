@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .diagnostics import Diagnostic, Refused
-from .frontends.model import Experiment, Model
+from .frontends.model import Experiment, Model, Phase
 from .frontends.source import experiment_of
 from .frontends.strategy import resolve
 from .ir.plan import Plan
@@ -37,6 +37,16 @@ def plan(request: Request) -> list[Job]:
     return jobs
 
 
+def _phases(request: Request, experiment: Experiment) -> list[Phase]:
+    """The phases asked for. Refused where the size of a cache is given that none of them reads."""
+    phases = [Phase(phase) for phase in request.phases or experiment.phases or (Phase.PREFILL,)]
+    kv_len = request.kv_len or experiment.kv_len
+    if kv_len and Phase.DECODE not in phases:
+        problem, hint = "a prefill reads no cache", "add --phase decode (in a description sizes: {phase: decode})"
+        raise Refused(Diagnostic("unknown-key", problem, "kv_len", actual=str(kv_len), hint=hint))
+    return list(dict.fromkeys(phases))
+
+
 class _Planner:
     """Plans the deployments of one model and notes what it assumes."""
 
@@ -45,15 +55,20 @@ class _Planner:
         self.model = replace(model, dtype=request.dtype) if request.dtype else model
         self.assumed = [*experiment.assumed, *model.assumed]
         self.gpus = request.gpus or experiment.cluster.gpus
+        self.phases = _phases(request, experiment)
 
     def jobs(self) -> Iterator[Job]:
         texts = list(dict.fromkeys(self.request.strategies or self.experiment.strategies))
         jobs = [self._job(text, "proposed", lambda text=text: self._proposal(text, len(texts))) for text in texts]
         self.gpus = next((job.plan.gpus for job in jobs if job.plan), self.gpus or 1)
         jobs = [*self._baseline(), *jobs]
-        sizes = self._sizes([job.plan for job in jobs if job.plan])
-        for job in jobs:
-            yield replace(job, sizes=sizes, assumed=tuple(dict.fromkeys(self.assumed)))
+        batch = self._batch([job.plan for job in jobs if job.plan])
+        for phase in self.phases:
+            sizes = {
+                name: None if size == SYMBOLIC else int(size) for name, size in (batch | self._length(phase)).items()
+            }
+            for job in jobs:
+                yield replace(job, phase=phase, sizes=sizes, assumed=tuple(dict.fromkeys(self.assumed)))
 
     def _job(self, text: str, role: str, make: Callable[[], Plan]) -> Job:
         cluster = replace(self.experiment.cluster, gpus=self.gpus)
@@ -96,15 +111,32 @@ class _Planner:
         text = ",".join(f"{axis}={size}" for axis, size in (("tp", tp), ("pp", pp)) if size > 1) or "tp=1"
         return text, "uneven" if len(self.model.layers) % pp else None
 
-    def _sizes(self, plans: list[Plan]) -> dict[str, int | None]:
-        """Batch and sequence: as given, or 8 sequences of 1,024 tokens per data-parallel replica of the widest plan."""
+    def _batch(self, plans: list[Plan]) -> dict[str, int | str]:
+        """As given, or 8 sequences per data-parallel replica of the widest plan."""
         batch = self.request.batch_size or self.experiment.batch_size
-        seq = self.request.seq_len or self.experiment.seq_len
         if batch is None:
             widest = max(map(data_parallel_size, plans), default=1)
             batch = SEQUENCES_PER_REPLICA * widest
             self.assumed.append(f"batch_size = {batch} (8 × the data-parallel size {widest}, for every deployment)")
-        if seq is None:
-            seq = DEFAULT_SEQ_LEN
-            self.assumed.append(f"seq_len = {seq}")
-        return {name: None if size == SYMBOLIC else int(size) for name, size in (("B", batch), ("S", seq))}
+        return {"B": batch}
+
+    def _length(self, phase: Phase) -> dict[str, int | str]:
+        """Tokens of a prompt; or the new ones of a step, and those in the cache."""
+        seq = self.request.seq_len or self.experiment.seq_len
+        if phase is Phase.PREFILL:
+            return {"S": seq or self._assume("seq_len", DEFAULT_SEQ_LEN)}
+        new = None if Phase.PREFILL in self.phases else seq
+        new = new or self._assume("seq_len", 1, " in decode (new tokens of a sequence)")
+        prompt = seq if Phase.PREFILL in self.phases else None
+        cached = self.request.kv_len or self.experiment.kv_len
+        cached = cached or self._assume(
+            "kv_len", prompt or DEFAULT_SEQ_LEN, " (tokens in the cache, new ones included)"
+        )
+        if isinstance(new, int) and isinstance(cached, int) and cached < new:
+            problem = f"a cache of {cached} tokens does not hold the {new} new ones"
+            raise Refused(Diagnostic("wrong-type", problem, "kv_len", f"at least {new}", str(cached)))
+        return {"S": new, "K": cached}
+
+    def _assume(self, name: str, size: int | str, why: str = "") -> int | str:
+        self.assumed.append(f"{name} = {size}{why}")
+        return size

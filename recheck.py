@@ -66,7 +66,7 @@ def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Che
 
 
 def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:
-    checked = Checked(f"{entry.get('model')}/{entry.get('strategy')}")
+    checked = Checked(f"{entry.get('model')}/{entry.get('strategy')} {entry.get('phase')}")
     try:
         files = {key: _within(folder, entry[key]) for key in ("logical", "ir", "report")}
         certificate = _json(files["report"])["certificate"]

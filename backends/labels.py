@@ -32,7 +32,12 @@ def head_lines(row: Row, width: int) -> list[str]:
 def tail_lines(row: Row, width: int) -> list[str]:
     """Everything below the lines that say where the node runs."""
     lines: list[str] = []
-    for name, ports in (("Input", row.inputs), ("Output", row.outputs), ("Weight", row.weights), ("State", row.state)):
+    for name, ports in (
+        ("Input", row.inputs),
+        ("Output", row.outputs),
+        ("Weight", row.parameters),
+        ("State", row.state),
+    ):
         if ports:
             lines += _tensors(f"{name}: ", ports, width)
     for merged in dict.fromkeys(port.merges for port in (*row.inputs, *row.outputs) if port.merges):

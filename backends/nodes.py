@@ -63,7 +63,7 @@ def _facts(row: Row) -> str:
 
 
 def _resident(row: Row) -> dict[str, str]:
-    return {name: brackets(ports) for name, ports in (("weight", row.weights), ("state", row.state)) if ports}
+    return {name: brackets(ports) for name, ports in (("weight", row.parameters), ("state", row.state)) if ports}
 
 
 def _moved(row: Row) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..diagnostics import Diagnostic
+from ..ir.local import FULL_NAMES
 from ..ir.plan import Plan, Rule, Stages
 
 
@@ -23,7 +24,7 @@ def report(
     return {
         **identity,
         "plan": _plan(plan) if plan else None,
-        "sizes": {"batch_size": sizes.get("B"), "seq_len": sizes.get("S")},
+        "sizes": {str(name): sizes[symbol] for symbol, name in FULL_NAMES.items() if symbol in sizes},
         "assumptions": list(assumed),
         "warnings": [d.as_dict() for d in diagnostics if d.severity == "warning"],
         "errors": [d.as_dict() for d in diagnostics if d.severity == "error"],

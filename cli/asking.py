@@ -13,6 +13,8 @@ from .sizes import DTYPES, POSITIVE, SIZE
 if TYPE_CHECKING:
     from ..job import Request
 
+PHASE = "Prompts (default), or a step of new tokens against a KV cache. May be given twice."
+
 OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(
         "--strategy", "-s", "strategies", multiple=True, help="Name, file or mesh (tp=8,pp=2). May be repeated."
@@ -30,7 +32,11 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         "--micro-batches", type=POSITIVE, help="The batch goes through in so many equal parts, one after the other."
     ),
     click.option("--batch-size", type=SIZE, help="Sequences in the batch, or symbolic."),
-    click.option("--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence, or symbolic."),
+    click.option(
+        "--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence (in decode: new ones), or symbolic."
+    ),
+    click.option("--phase", "phases", type=click.Choice(["prefill", "decode"]), multiple=True, help=PHASE),
+    click.option("--kv-len", type=SIZE, help="Tokens in the cache of a decode step, its new ones included."),
     click.option("--dtype", type=click.Choice(list(DTYPES)), help="Element type of weights and values."),
     click.option(
         "--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default."

@@ -79,7 +79,7 @@ def _report(jobs: list[Job], found: list[Diagnostic], manifest: dict[str, Any], 
             "diagnostics": [d.as_dict() for d in found],
             "assumptions": list(dict.fromkeys(a for j in jobs for a in j.assumed)),
         }
-        figures = {f"{job.model.name}/{job.strategy}": job.figures for job in jobs}
+        figures = {f"{job.model.name}/{job.name}": job.figures for job in jobs}
         click.echo(json.dumps({**manifest, **extra, "measurements": figures}, indent=1, ensure_ascii=False))
         return
     for diagnostic in found:
@@ -97,6 +97,6 @@ def _tables(jobs: list[Job]) -> None:
         console.print(f"assumed: {assumption}", markup=False, highlight=False)
     for model in dict.fromkeys(job.model.name for job in jobs):
         mine = [job for job in jobs if job.model.name == model]
-        console.print(terminal.figures_table(model, [(j.strategy, j.status, j.figures) for j in mine]))
-        console.print(terminal.collectives_table([(j.strategy, j.figures) for j in mine]))
-        console.print(terminal.modules_table([(j.strategy, j.figures) for j in mine]))
+        console.print(terminal.figures_table(model, [(j.name, j.status, j.figures) for j in mine]))
+        console.print(terminal.collectives_table([(j.name, j.figures) for j in mine]))
+        console.print(terminal.modules_table([(j.name, j.figures) for j in mine]))

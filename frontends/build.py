@@ -5,6 +5,9 @@
     %y = dag.repeat %h layers 0 to 31 period 1 { attention, feed-forward }
     dag.output(%logits)
 
+A decode step is a program of its own: its seq_len new tokens are appended to a resident cache of kv_len tokens, of
+which they are the last, and attention reads all of it.
+
 Layers stay rolled: runs of equal layers (or of an equal pattern of layers) become one `dag.repeat` each.
 """
 
@@ -19,24 +22,24 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from ..ir.dims import Definition, Size, Sizes, number, symbol
 from ..ir.layout import Dim, Tensor
-from ..ir.op import Operator
-from ..ir.ops.attention import CacheOp, ContextOp, MaskOp, RopeOp, ScoresOp
+from ..ir.op import Operator, tensor_of
+from ..ir.ops.attention import AppendOp, CacheOp, ContextOp, MaskOp, ReadOp, RopeOp, ScoresOp
 from ..ir.ops.linear import AddBiasOp, GroupedProjectOp, ProjectOp
 from ..ir.ops.lookup import LookupOp
 from ..ir.ops.moe import EXPERT_TOKENS, CombineOp, CountOp, DispatchOp, TopKOp
 from ..ir.ops.normalize import LayerNormOp, RmsNormOp, SoftmaxOp
 from ..ir.ops.pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
-from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, StateOp, WeightOp, YieldOp
 from ..ir.types import SizesAttr
-from .model import FeedForward, MixtureOfExperts, Model
+from .model import FeedForward, MixtureOfExperts, Model, Phase
 
-BATCH, SEQ = symbol("B"), symbol("S")
+BATCH, SEQ, KV = symbol("B"), symbol("S"), symbol("K")
 MAX_PERIOD = 8
 
 
-def build(model: Model) -> ModuleOp:
-    """The logical module of a model, with batch_size = B and seq_len = S left symbolic."""
-    return _Builder(model).module()
+def build(model: Model, phase: Phase = Phase.PREFILL) -> ModuleOp:
+    """The logical module of a model, with batch_size = B, seq_len = S and, in decode, kv_len = K left symbolic."""
+    return _Builder(model, phase).module()
 
 
 def runs(layers: tuple[str, ...]) -> Iterator[tuple[int, int, int]]:
@@ -78,8 +81,8 @@ class _Scope:
 
 
 class _Builder:
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, phase: Phase) -> None:
+        self.model, self.decodes = model, phase is Phase.DECODE
         self.scope = _Scope([])
 
     def module(self) -> ModuleOp:
@@ -100,10 +103,11 @@ class _Builder:
 
     def _sizes(self) -> Sizes:
         moe = self.model.moe
+        free = tuple((str(size), None) for size in (BATCH, SEQ, *[KV] * self.decodes))
         if moe is None:
-            return Sizes((("B", None), ("S", None)))
+            return Sizes(free)
         rows = BATCH * SEQ * moe.top_k / moe.experts
-        return Sizes((("B", None), ("S", None)), (Definition(str(EXPERT_TOKENS), rows, rows),))
+        return Sizes(free, (Definition(str(EXPERT_TOKENS), rows, rows),))
 
     def _repeat(self, x: SSAValue, first: int, last: int, period: int) -> SSAValue:
         outer, block = self.scope, Block(arg_types=[x.type])
@@ -140,24 +144,33 @@ class _Builder:
         if spec.qk_norm:
             q, k = (self._head_norm(f"attention.{name}_norm", value) for name, value in (("q", q), ("k", k)))
         if spec.rope:
-            theta = FloatAttr(spec.rope_theta, f64)
-            q, k = (
-                self._add(RopeOp, f"attention.{name}_rope", value, theta=theta) for name, value in (("q", q), ("k", k))
-            )
+            q, k = (self._rope(f"attention.{name}_rope", value) for name, value in (("q", q), ("k", k)))
         context = self._core(q, k, v)
         out = {"heads": spec.heads, "d_k": spec.d_k, "hidden": hidden}
         return self._project("attention.o_proj", context, ("heads", "d_k"), spec.o_bias, **out)
 
     def _core(self, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
         spec = self.model.attention
-        k = self._add(CacheOp, "attention.core.k_cache", k)
-        v = self._add(CacheOp, "attention.core.v_cache", v)
+        k, v = self._cached("k", k), self._cached("v", v)
         scores = self._add(ScoresOp, "attention.core.scores", q, k)
         scores = self._add(ScaleOp, "attention.core.scale", scores, factor=FloatAttr(1 / sqrt(spec.d_k), f64))
         if spec.causal or spec.window:
             scores = self._add(MaskOp, "attention.core.mask", scores, causal=spec.causal, window=spec.window)
         weights = self._add(SoftmaxOp, "attention.core.softmax", scores, over="kv_len")
         return self._add(ContextOp, "attention.core.context", weights, v)
+
+    def _rope(self, path: str, x: SSAValue) -> SSAValue:
+        theta = FloatAttr(self.model.attention.rope_theta, f64)
+        return self._add(RopeOp, path, x, theta=theta, kv_len=str(KV) if self.decodes else None)
+
+    def _cached(self, name: str, x: SSAValue) -> SSAValue:
+        """What attention reads of a cache: in prefill what is put into it, in decode all that it holds by then."""
+        path = f"attention.core.{name}_cache"
+        if not self.decodes:
+            return self._add(CacheOp, path, x)
+        rows = tuple(Dim("kv_len", KV) if dim.name == "seq_len" else dim for dim in tensor_of(x).dims)
+        before = self._add(StateOp, f"{path}.state", out=Tensor(rows, self.model.dtype))
+        return self._add(ReadOp, f"{path}_read", self._add(AppendOp, path, x, before))
 
     def _ffn(self, path: str, x: SSAValue, spec: FeedForward) -> SSAValue:
         up = {"hidden": self.model.hidden, "ffn": spec.width}

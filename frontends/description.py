@@ -4,7 +4,7 @@
     cluster: {gpu: H100, gpus: 16}
     baseline: tp=8,pp=2
     strategies: [ep, {mine: {mesh: {ep: gpus}, rules: […]}}]
-    sizes: {batch_size: 128, seq_len: symbolic}
+    sizes: {batch_size: 128, seq_len: symbolic}            or of a step: {batch_size: 128, phase: decode, kv_len: 8192}
 
 Everything wrong is reported at once, with its line; everything assumed is listed.
 """
@@ -23,7 +23,7 @@ from pydantic import Field, PlainValidator
 from ..diagnostics import Diagnostic, Refused
 from .catalogue import find_model
 from .cluster_text import default_cluster, described_cluster
-from .model import Cluster, Experiment, Model
+from .model import Cluster, Experiment, Model, Phase
 from .model_text import described_model
 from .parsed import Keys, Parsed, shown, too_large
 from .schema import MAX_SIZE, Name, Strict, checked
@@ -44,12 +44,22 @@ def _count(value: Any) -> int | str:
     raise ValueError(f'a positive number, or "{SYMBOLIC}"')
 
 
+def _phases(value: Any) -> tuple[str, ...]:
+    """One phase, or a list of them."""
+    phases: list[Any] = value if isinstance(value, list) and value else [value]
+    if all(phase in tuple(Phase) for phase in phases):
+        return tuple(dict.fromkeys(map(str, phases)))
+    raise ValueError(f"{' or '.join(Phase)}, or a list of both")
+
+
 Count = Annotated[int | str, PlainValidator(_count)]
 
 
 class SizesText(Strict):
     batch_size: Count | None = None
     seq_len: Count | None = None
+    kv_len: Count | None = None
+    phase: Annotated[Any, PlainValidator(_phases)] = ()
 
 
 class DescriptionText(Strict):
@@ -87,6 +97,8 @@ def described(parsed: Parsed, base: Path) -> Experiment:
         baseline=baseline,
         batch_size=text.sizes.batch_size,
         seq_len=text.sizes.seq_len,
+        kv_len=text.sizes.kv_len,
+        phases=text.sizes.phase,
         inline=reader.inline,
         assumed=assumed,
     )

@@ -6,6 +6,14 @@ Sizes are numbers of elements; names follow Hugging Face where they exist. Nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Which of the two programs that serve a request: all tokens of the prompts, or a step against their cache."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class Cluster:
 class Experiment:
     """A whole description: what to lower, on what. Strategy texts are in the one grammar of `strategy.py`.
 
-    `batch_size` and `seq_len` are None where the description does not say, "symbolic" where they are to stay unbound;
+    Sizes are None where the description does not say, "symbolic" where they are to stay unbound; `phases` are empty;
     `baseline` is None where the default (tensor parallel inside a node, pipeline parallel across) applies and "none"
     where there is to be none.
     """
@@ -108,6 +116,8 @@ class Experiment:
     baseline: str | None = None
     batch_size: int | str | None = None
     seq_len: int | str | None = None
+    kv_len: int | str | None = None
+    phases: tuple[str, ...] = ()
     inline: dict[str, object] = field(default_factory=dict, hash=False)
     """Strategies written inside the description: name → the parsed body, as a strategy file would hold it."""
     assumed: tuple[str, ...] = ()

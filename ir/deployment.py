@@ -61,7 +61,7 @@ class Port:
 
     `shares` says per dimension which part each GPU holds (None: all of it). `addend`: each GPU holds only this addend
     of the value; how addends are merged, `debt` says. `parameter` names the weight that a resident tensor is (of a
-    tied one, the first).
+    tied one, the first), or the cache (`cached`) as the step finds it.
     """
 
     tensor: str
@@ -75,6 +75,7 @@ class Port:
     addend: Share | None = None
     parameter: str = ""
     debt: str = SUM
+    cached: bool = False
 
     def text(self, whole: bool = False) -> str:
         """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""
@@ -159,6 +160,8 @@ class Row:
     `places`: int64 [nodes, members]: one member for a computation, the group in order for a collective, (sender,
     receiver) for a transfer, none for the host. `spread` says, per node, what only the place decides (`experts 4-7`).
 
+    `weights` are what it reads of what lives on the GPU: parameters and caches; `state` is the cache that it keeps.
+
     `operator` is what each node does to its pieces, its operands being (*inputs, *weights) in the order `operands`;
     None where a node only splits or joins what it holds. `turns`, int64 like `places`: when each member runs the node
     in its program; None: in the order of the rows.
@@ -188,8 +191,13 @@ class Row:
 
     @property
     def reads(self) -> tuple[Port, ...]:
-        """The operands' ports, in the order of `operands`: what flows in, then resident weights."""
+        """The operands' ports, in the order of `operands`: what flows in, then what is resident."""
         return (*self.inputs, *self.weights)
+
+    @property
+    def parameters(self) -> tuple[Port, ...]:
+        """The weights that are no caches."""
+        return tuple(port for port in self.weights if not port.cached)
 
     @property
     def is_transfer(self) -> bool:

@@ -45,10 +45,11 @@ from .ops.move import (
     TransferOp,
     stated,
 )
-from .ops.program import InputOp, OutputOp, RepeatOp, WeightOp
+from .ops.program import InputOp, OutputOp, RepeatOp, Resident
 
 WeightKey = tuple[str, int | None]
-"""A parameter: its path without layer numbers, and its layer. A tied weight has the key of the one it is tied to."""
+"""A parameter or cache: its path without layer numbers, and its layer. A tied weight has the key of the one it is
+tied to."""
 Weights = Callable[[WeightKey, tuple[int, ...]], np.ndarray]
 
 HOST_ID = -1
@@ -151,8 +152,8 @@ class _Machine:
         match op:
             case InputOp():
                 return self._laid(self.inputs[op.path.data], tensor_of(op.out))
-            case WeightOp():
-                return self._weight(op)
+            case Resident():
+                return self._resident(op)
             case MoveOp() | ScatterOp() | GatherOp():
                 return self._relaid(op)
             case TransferOp():
@@ -162,14 +163,14 @@ class _Machine:
                 return self._in_groups(op)
         return self._compute(op)
 
-    def _weight(self, op: WeightOp) -> Pieces:
-        layer = None if self.layer is None or op.tied else self.layer + offset_of(op)
-        key, tensor = (plain_path((op.tied or op.path).data), layer), tensor_of(op.out)
+    def _resident(self, op: Resident) -> Pieces:
+        layer = None if self.layer is None or op.identity != op.path.data else self.layer + offset_of(op)
+        key, tensor = (plain_path(op.identity), layer), tensor_of(op.out)
         return self._laid(self.weights(key, tuple(self._shape(tensor))), tensor)
 
     def _compute(self, op: Operator) -> Pieces:
         """Every GPU applies the operator to its own pieces, told which part of the joint space they are."""
-        total = {name: self._extent(size) for name, size in op.joint().items()}
+        total = {name: self._extent(size) for name, size in (op.joint() | op.beyond()).items()}
         names = [tuple(op.operand_names(i).values()) for i in range(len(op.operands))]
         merged, out = op.derived().get(MERGED_TOKENS.name), tensor_of(op.out).names
         made = {}

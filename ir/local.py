@@ -11,7 +11,7 @@ from .dims import Size, Sizes, as_number, number, product, substitute, symbol, t
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Mesh
 
-FULL_NAMES = {"B": symbol("batch_size"), "S": symbol("seq_len")}
+FULL_NAMES = {"B": symbol("batch_size"), "S": symbol("seq_len"), "K": symbol("kv_len")}
 """How unbound symbols are written where a reader sees them."""
 
 

@@ -70,7 +70,7 @@ class Rule:
     relates   relations among names of the joint space
     linear    operand sets through which a sum that is owed may pass (all of a set must owe it); default: refuse
     selects   operands that carry a routing decision (drawn as dashed gate edges)
-    indexed   joint names whose global indices or extent the meaning reads (rotary positions, vocabulary, expert ids);
+    indexed   names whose global indices or extent the meaning reads (rotary positions, vocabulary, expert ids);
               of any other name it knows only how many indices a device holds: with other ones it computes the same
     flops     floating-point operations per point of `Operator.points`
     """
@@ -143,8 +143,8 @@ class Operator(IRDLOperation, ABC):
         return self.RULE.sums
 
     def indexed(self) -> frozenset[str]:
-        """Joint names whose global indices or extent the meaning reads."""
-        return self.RULE.indexed
+        """Names whose global indices or extent the meaning reads."""
+        return self.RULE.indexed | self.beyond().keys()
 
     def operand_names(self, index: int) -> dict[str, str]:
         """Own name → joint name of one operand's dimensions."""
@@ -161,6 +161,10 @@ class Operator(IRDLOperation, ABC):
         for dim in tensor_of(self.results[0]).dims:
             _join(space, dim.name, dim.size)
         return space
+
+    def beyond(self) -> dict[str, Size]:
+        """Names outside the joint space whose extent the meaning reads, with their global sizes. Nothing cuts them."""
+        return {}
 
     def derived(self) -> dict[str, Relation]:
         """Joint names that a relation ties to other joint names: they are not free to be cut on their own."""

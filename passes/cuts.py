@@ -24,6 +24,10 @@ Joint = dict[str, tuple[str, ...]]
 """Per joint name what cuts it, outermost first."""
 
 
+INSTEAD = {"seq_len": "another dimension: batch_size, heads, or in decode kv_len at *.core"}
+"""What an axis may cut where it does not divide a dimension."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where an operator stands: its module path, its (first) layer if it is in one, and its pool."""
@@ -87,7 +91,9 @@ class Cuts:
             for i, axis in enumerate(dim.axes if dim.name in UNORDERED else ()):
                 rule = self.rules.rule(axis, place.path, place.layer)
                 away = set(dim.axes[:i]) & set(have.axes) - set(have.dim(dim.name).axes)
-                if axis not in lies and rule and (apart := _apart(rule, dim.name) or (away and {*rule.cuts})):
+                divides = all(key[:2] != ("indivisible", user_axis(axis)) for key in self.problems)
+                lost = axis not in lies and divides
+                if lost and rule and (apart := _apart(rule, dim.name) or (away and {*rule.cuts})):
                     self._scattered(axis, rule, dim.name, ", ".join(sorted(apart)), place)
 
     def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:
@@ -210,7 +216,8 @@ class Cuts:
             f"axis {whole} does not divide {name} = {size} into {parts} equal parts",
             expected=f"a divisor of {size} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})",
             actual=str(parts),
-            hint=f"use --mesh {whole}={max(d for d in works if d <= parts)}, or let the axis cut another dimension",
+            hint=f"use --mesh {whole}={max(d for d in works if d <= parts)}, "
+            f"or let the axis cut {INSTEAD.get(name, 'another dimension')}",
         )
 
     def _conflict(self, axis: str, rule: Rule, hit: set[str], place: Place) -> None:

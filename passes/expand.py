@@ -23,9 +23,8 @@ from ..ir.local import elements, levels, nbytes, plain, shown
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
-from ..ir.ops.attention import CacheOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
-from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, WeightOp
 from ..ir.orders import CONTIGUOUS, axes_of, indices
 from ..ir.plan import user_axis
 from .selection import is_selection
@@ -89,10 +88,10 @@ class _Builder:
         self.made[op.out] = self.made[op.yielded]
 
     def _row(self, op: Operator, repeat: Repeat | None) -> None:
-        if isinstance(op, WeightOp):
+        if isinstance(op, Resident):
             return
         index = len(self.rows)
-        resident = [i for i, value in enumerate(op.operands) if isinstance(value.owner, WeightOp)]
+        resident = [i for i, value in enumerate(op.operands) if isinstance(value.owner, Resident)]
         flowing = [i for i in range(len(op.operands)) if i not in resident]
         for slot, value in enumerate(op.operands[i] for i in flowing):
             kind = EdgeKind.SELECT if is_selection(value) else EdgeKind.DATA
@@ -128,8 +127,8 @@ class _Builder:
             places=self._places(op),
             inputs=inputs if op.operands else (out,),
             outputs=(out,),
-            weights=tuple(self._weight(op.operands[i]) for i in resident),
-            state=(out,) if isinstance(op, CacheOp) else (),
+            weights=tuple(self._resident(op.operands[i]) for i in resident),
+            state=(out,) if op.RULE.role is Role.STATE else (),
             repeat=repeat,
             move=self._move(op),
             spread=self._spread(op),
@@ -146,11 +145,11 @@ class _Builder:
         owed, kind = self._share(tensor.pool, tensor.debtors), kind_of(tensor.owes[0]) if tensor.owes else SUM
         return Port(name, tensor.names, local, whole, tensor.dtype, merges, shares, owed, debt=kind)
 
-    def _weight(self, value: SSAValue) -> Port:
+    def _resident(self, value: SSAValue) -> Port:
         op = value.owner
-        assert isinstance(op, WeightOp)
-        named = (op.tied or op.path).data
-        return replace(self._port(op.path.data, tensor_of(value)), parameter=plain_path(named))
+        assert isinstance(op, Resident)
+        port = self._port(op.path.data, tensor_of(value))
+        return replace(port, parameter=plain_path(op.identity), cached=isinstance(op, StateOp))
 
     def _share(self, pool: str, cuts: tuple[str, ...]) -> Share | None:
         """What the GPUs of a pool hold of a dimension with these cuts; made once and shared by all ports."""

@@ -24,9 +24,9 @@ from ..ir.local import elements, nbytes, parts, plain
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of
-from ..ir.ops.attention import CacheOp
+from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective, Mover, TransferOp
-from ..ir.ops.program import RepeatOp, WeightOp
+from ..ir.ops.program import RepeatOp, StateOp, WeightOp
 from .expand import axis_names, sent
 from .liveness import peak
 from .selection import is_selection
@@ -90,6 +90,8 @@ class _Look:
         match op:
             case WeightOp():
                 self._weight(op, times)
+            case StateOp():
+                pass  # counted where it is appended to
             case Collective() | TransferOp():
                 self._communication(op, repeat, times)
             case Operator() if op.RULE.role is not Role.HOST:
@@ -114,7 +116,7 @@ class _Look:
         totals.flops += work * times
         if repeat is not None:
             totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
-        if isinstance(op, CacheOp):
+        if isinstance(op, CACHES):
             totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, tensor_of(op.out)) * times * self.runs
 
     def flops(self, op: Operator) -> Size:
@@ -202,10 +204,11 @@ def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: 
 
 
 def _stored(look: _Look, value: SSAValue, fused: bool) -> Size:
-    """Bytes a value takes while it lives. Fused attention never stores scores; a cache append is resident state."""
-    tensor = tensor_of(value)
-    in_kernel = fused and tensor.has("kv_len")
-    if tensor.pool == HOST or in_kernel or isinstance(value.owner, WeightOp | CacheOp):
+    """Bytes a value takes while it lives. Fused attention never stores scores; weights and caches are counted apart."""
+    tensor, owner = tensor_of(value), value.owner
+    in_kernel = fused and tensor.has("seq_len") and tensor.has("kv_len")
+    resident = isinstance(owner, Operator) and owner.RULE.role is Role.STATE
+    if tensor.pool == HOST or in_kernel or resident:
         return ZERO
     return nbytes(look.mesh, look.sizes, tensor)
 

@@ -31,7 +31,7 @@ from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import UNORDERED
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
 from ..ir.ops.move import MoveOp
-from ..ir.ops.program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, WeightOp, YieldOp
 from ..ir.orders import axes_of
 from ..ir.plan import Plan
 from .cuts import Cuts, Place
@@ -116,7 +116,7 @@ class _Sharder:
             match op:
                 case MoveOp():
                     self.env[op.out] = self.env[op.operands[0]]
-                case WeightOp():
+                case Resident():
                     pass
                 case InputOp():
                     self._emit(op, [], tensor_of(op.out))
@@ -182,15 +182,16 @@ class _Sharder:
         return sums and used.isdisjoint(debtors(owes)) and growth is not None and growth <= 1
 
     def _operand(self, value: SSAValue, need: Tensor, place: Place) -> SSAValue:
-        if isinstance(value.owner, WeightOp):
-            return self._weight(value.owner, need, place)
+        if isinstance(value.owner, Resident):
+            return self._resident(value.owner, need, place)
         return self._want(value, need)
 
-    def _weight(self, op: WeightOp, need: Tensor, place: Place) -> SSAValue:
-        """A weight lives where its user needs it, and as it is stored; it is moved right before the use."""
+    def _resident(self, op: Resident, need: Tensor, place: Place) -> SSAValue:
+        """It lives where its user needs it, a weight as it is stored; it is moved right before the use."""
         key = (op.out, need)
         if key not in self.moved:
-            self._emit(op, [], self.stores.of(need, place.path, place.layer))
+            kept = self.stores.of(need, place.path, place.layer) if isinstance(op, WeightOp) else need
+            self._emit(op, [], kept)
             self.moved[key] = self._move(self.env[op.out], need, op.out)
         return self.moved[key]
 

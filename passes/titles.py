@@ -23,6 +23,8 @@ TITLES = {
     "k_norm": "Norm K",
     "k_cache": "K cache append",
     "v_cache": "V cache append",
+    "k_cache_read": "K cache read",
+    "v_cache_read": "V cache read",
     "scores": "Scores QKᵀ",
     "scale": "Scale 1/√d_k",
     "mask": "Causal mask",

@@ -24,7 +24,7 @@ SYMBOLS = {"T": number(SIZES["batch_size"] * SIZES["seq_len"]), "P": number(1)}
 
 X, TOKENS = "batch_size seq_len hidden", "batch_size seq_len"
 HEADS, SCORES, ROUTED = "batch_size seq_len heads d_k", "batch_size heads seq_len kv_len", "batch_size seq_len top_k"
-KEYS = "batch_size seq_len=11 kv_heads d_k"
+KEYS, CACHE = "batch_size seq_len=11 kv_heads d_k", "batch_size kv_len kv_heads d_k"
 ROWS = "experts expert_tokens hidden"
 
 
@@ -72,15 +72,24 @@ EXAMPLES: dict[str, list[Example]] = {
     "exp_minus": [Example((SCORES, "batch_size heads seq_len"))],
     "rms_scale": [Example((X, TOKENS, "hidden"), LARGE_EPS)],
     "layer_scale": [Example((X, TOKENS, TOKENS, "hidden", "hidden"), LARGE_EPS)],
-    "rope": [Example((HEADS,), {"theta": FloatAttr(1e4, f64)}), Example((KEYS,), {"theta": FloatAttr(1e4, f64)})],
+    "rope": [
+        Example((HEADS,), {"theta": FloatAttr(1e4, f64)}), Example((KEYS,), {"theta": FloatAttr(1e4, f64)}),
+        Example((HEADS,), {"theta": FloatAttr(1e4, f64), "kv_len": "11"}),
+    ],
     "cache": [Example((KEYS,))],
-    "scores": [Example((HEADS, KEYS)), Example((HEADS, "batch_size seq_len=11 kv_heads=6 d_k"))],
+    "append": [Example(("batch_size seq_len kv_heads d_k", CACHE))],
+    "read": [Example((CACHE,))],
+    "scores": [
+        Example((HEADS, KEYS)), Example((HEADS, CACHE)), Example((HEADS, "batch_size seq_len=11 kv_heads=6 d_k")),
+    ],
     "mask": [
         Example(("batch_size heads seq_len=11 kv_len",), {"causal": True}),
         Example(("batch_size heads seq_len=11 kv_len",), {"causal": True, "window": 4}),
-        Example((SCORES,), {"causal": False}),
+        Example((SCORES,), {"causal": False}), Example((SCORES,), {"causal": True}),
     ],
-    "context": [Example((SCORES, KEYS)), Example((SCORES, "batch_size seq_len=11 kv_heads=1 d_k"))],
+    "context": [
+        Example((SCORES, KEYS)), Example((SCORES, CACHE)), Example((SCORES, "batch_size seq_len=11 kv_heads=1 d_k")),
+    ],
     "lookup": [Example((f"{TOKENS}:i32", "vocab hidden"))],
     "top_k": [
         Example(("batch_size seq_len experts",), {"k": 2, "normalize": True}),
@@ -133,8 +142,8 @@ def extent(size: Size) -> int:
 
 
 def totals(op: Operator) -> dict[str, int]:
-    """The joint space's extents."""
-    return {name: extent(size) for name, size in op.joint().items()}
+    """The extents of the joint space, and of what the meaning reads beyond it."""
+    return {name: extent(size) for name, size in (op.joint() | op.beyond()).items()}
 
 
 Kind = Callable[[tuple[int, ...], int], np.ndarray]

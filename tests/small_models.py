@@ -65,6 +65,7 @@ FOLDED = (
     rule("*.attention", "etp", "heads"),
     rule("*.ffn *.experts", "etp", "ffn"),
 )
+KV_CUT = (*TP, rule("*.core", "cp", kv_len="strided"))
 WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
 
 
@@ -152,5 +153,19 @@ PLANS = {
     "experts pulled to tokens": plan(DP, stores=(rule("*.experts", "dp", "experts"),), dp=4),
     "split kv×hidden, pp": plan((*SPLIT_KV, *HIDDEN), "uneven", pp=2, cp=2, hp=2),
 }  # fmt: skip
+
+STEP_SIZES = {"B": 4, "S": 2, "K": 8}
+"""Two new tokens, six in the cache."""
+STEP_PLANS = {name: PLANS[name] for name in (
+    "one gpu", "tp2", "tp4, more than kv heads", "dp", "ep", "ep replicated", "ep×tp", "ep×tp, experts over both",
+    "two-level", "2d tp", "pp uneven", "pp×tp", "dp×ep", "tp4, heads strided", "ep by table", "hidden",
+)} | {
+    "kv cut": plan((rule("*.core", "cp", "kv_len"),), cp=4),
+    "kv cut strided, tp": plan(KV_CUT, cp=2, tp=2),
+    "kv cut, experts over both": plan(
+        (*KV_CUT, rule("*.experts", "cp", "experts"), rule("*.experts", "tp", "ffn")), cp=2, tp=2),
+    "kv cut otherwise in one layer": plan((*KV_CUT, rule("layers[1].attention.core", "cp", "batch_size")), cp=2, tp=2),
+}  # fmt: skip
+"""Plans of a decode step."""
 
 LISTED = {"dense": (2, 1), "moe": (2, 1), "pattern": (3, 1), "hidden": (2, 1)}

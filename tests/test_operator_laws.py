@@ -63,7 +63,7 @@ def test_the_stack_law_stacks_devices_that_hold_different_parts(kind: type[Opera
 @pytest.mark.parametrize("kind", [*COMPUTE, *MOVES], ids=short)
 def test_declarations_name_what_exists(kind: type[Operator]) -> None:
     for op in cases(kind):
-        assert op.whole() | op.sums() | op.derived().keys() | op.indexed() <= op.joint().keys()
+        assert op.whole() | op.sums() | op.derived().keys() | op.indexed() <= op.joint().keys() | op.beyond().keys()
         assert {i for operands in op.RULE.linear for i in operands} | {*op.RULE.selects} <= {*range(len(op.operands))}
 
 

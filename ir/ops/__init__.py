@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdsl.irdl import IRDLOperation
 
 from ..op import Relation
-from .attention import CacheOp, ContextOp, MaskOp, RopeOp, ScoresOp
+from .attention import AppendOp, CacheOp, ContextOp, MaskOp, ReadOp, RopeOp, ScoresOp
 from .linear import AddBiasOp, GroupedProjectOp, ProjectOp
 from .lookup import LookupOp
 from .moe import CombineOp, CountOp, DispatchOp, TopKOp
@@ -22,18 +22,18 @@ from .move import (
 )
 from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
 from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
-from .program import InputOp, OutputOp, RepeatOp, WeightOp, YieldOp
+from .program import InputOp, OutputOp, RepeatOp, StateOp, WeightOp, YieldOp
 from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp
 
 COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
     LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
-    RopeOp, CacheOp, ScoresOp, MaskOp, ContextOp, LookupOp, TopKOp, CountOp, DispatchOp, CombineOp,
+    RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp, TopKOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (
     MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, TransferOp, ScatterOp, GatherOp,
 )  # fmt: skip
-PROGRAM = (WeightOp, InputOp, OutputOp, RepeatOp, YieldOp)
+PROGRAM = (WeightOp, StateOp, InputOp, OutputOp, RepeatOp, YieldOp)
 
 OPERATORS: tuple[type[IRDLOperation], ...] = (*COMPUTE, *MOVES, *PROGRAM)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from xdsl.dialects.builtin import BoolAttr, FloatAttr, IntegerAttr
+from xdsl.dialects.builtin import BoolAttr, FloatAttr, IntegerAttr, StringAttr
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 
+from ..dims import Size, parse
 from ..layout import Dim, Tensor
 from ..op import Computation, Indices, Relation, Role, Rule
 from ..residues import MASKED
@@ -29,14 +30,21 @@ def _for_each_head(x: np.ndarray, at: Indices) -> np.ndarray:
 
 @irdl_op_definition
 class RopeOp(Computation):
-    """Rotary position embedding of q or k, by the global position along seq_len. FLOPs: 3 per element."""
+    """Rotary position embedding of q or k, by the global position along seq_len. FLOPs: 3 per element.
+
+    `kv_len`: the size of the cache that the tokens are the last of; without it they are all there are.
+    """
 
     name = "dag.rope"
     theta = prop_def(FloatAttr)
+    kv_len = opt_prop_def(StringAttr)
     RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), indexed=frozenset({"seq_len"}), flops=3)
 
     def whole(self) -> frozenset[str]:
         return frozenset({"d_k"})
+
+    def beyond(self) -> dict[str, Size]:
+        return {"kv_len": parse(self.kv_len.data)} if self.kv_len is not None else {}
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         if not (inputs[0].has("seq_len") and inputs[0].has("d_k")):
@@ -47,7 +55,9 @@ class RopeOp(Computation):
         x, names = inputs[0], ["device", *self.operand_names(0)]
         moved = np.moveaxis(x, [names.index("seq_len"), names.index("d_k")], [-2, -1])
         half = moved.shape[-1] // 2
-        cos, sin = (turn[at.held["seq_len"]] for turn in self._turns(at.total["seq_len"], half))
+        positions = at.total["kv_len" if self.kv_len is not None else "seq_len"]
+        position = at.held["seq_len"] + positions - at.total["seq_len"]
+        cos, sin = (turn[position] for turn in self._turns(positions, half))
         cos, sin = (turn.reshape(len(turn), *[1] * (moved.ndim - 3), *turn.shape[1:]) for turn in (cos, sin))
         first, second = moved[..., :half], moved[..., half : 2 * half]
         turned = [first * cos - second * sin, second * cos + first * sin]
@@ -75,9 +85,60 @@ class CacheOp(Computation):
 
 
 @irdl_op_definition
+class AppendOp(Computation):
+    """Writes this step's keys or values over the last rows of the cache, on the GPUs that own these positions.
+
+    new [batch_size, seq_len, kv_heads, d_k], cache [batch_size, kv_len, kv_heads, d_k] → the cache, resident.
+    """
+
+    name = "dag.append"
+    RULE: ClassVar[Rule] = Rule(role=Role.STATE, linear=((0, 1),), indexed=frozenset({"seq_len", "kv_len"}))
+
+    def whole(self) -> frozenset[str]:
+        return frozenset({"seq_len"})
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        new, cache = inputs
+        rows = cache.dim("kv_len")
+        written = tuple(rows if dim.name == "seq_len" else dim for dim in new.dims)
+        if not replace(new, dims=written).logical().same_value(cache.logical()) or not new.has("seq_len"):
+            raise ValueError("writes rows of other dimensions than the cache has")
+        return cache
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        new, cache = inputs
+        axis = list(self.operand_names(1)).index("kv_len") + 1
+        row = at.held["kv_len"] - (at.total["kv_len"] - at.total["seq_len"])
+        shape = [len(row), *(row.shape[1] if i == axis else 1 for i in range(1, cache.ndim))]
+        found = np.take_along_axis(new, np.maximum(row, 0).reshape(shape), axis=axis)
+        return np.where((row >= 0).reshape(shape), found, cache)
+
+
+@irdl_op_definition
+class ReadOp(Computation):
+    """Reads all rows of the cache that a GPU holds."""
+
+    name = "dag.read"
+    RULE: ClassVar[Rule] = Rule(role=Role.STATE, linear=((0,),))
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        if not inputs[0].has("kv_len"):
+            raise ValueError("needs kv_len")
+        return inputs[0]
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        return inputs[0]
+
+
+CACHES = (CacheOp, AppendOp)
+"""Operators whose result is what a cache holds from then on."""
+
+
+@irdl_op_definition
 class ScoresOp(Computation):
     """Q·Kᵀ. q [batch_size, seq_len, heads, d_k] × k [batch_size, seq_len as kv_len, kv_heads, d_k]
-    → [batch_size, heads, seq_len, kv_len]. Cutting d_k owes a sum. FLOPs: 2 per multiply-add.
+    → [batch_size, heads, seq_len, kv_len]; keys of a cache have kv_len. Cutting d_k owes a sum. FLOPs: 2 per
+    multiply-add.
     """
 
     name = "dag.scores"
@@ -94,7 +155,8 @@ class ScoresOp(Computation):
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         q, k = inputs
-        dims = [q.dim("batch_size"), q.dim("heads"), q.dim("seq_len"), replace(k.dim("seq_len"), name="kv_len")]
+        rows = replace(k.dim("kv_len" if k.has("kv_len") else "seq_len"), name="kv_len")
+        dims = [q.dim("batch_size"), q.dim("heads"), q.dim("seq_len"), rows]
         return replace(q, dims=tuple(dims))
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
@@ -103,7 +165,10 @@ class ScoresOp(Computation):
 
 @irdl_op_definition
 class MaskOp(Computation):
-    """Sets scores that a position may not see to −∞: the future (`causal`) and what lies before `window`."""
+    """Sets scores that a position may not see to −∞: the future (`causal`) and what lies before `window`.
+
+    Queries are the last seq_len of kv_len positions.
+    """
 
     name = "dag.mask"
     causal = prop_def(BoolAttr)
@@ -118,6 +183,7 @@ class MaskOp(Computation):
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         names = list(self.operand_names(0))
         query, key = (self._along(at.held[name], names, name) for name in ("seq_len", "kv_len"))
+        query = query + at.total["kv_len"] - at.total["seq_len"]
         seen = np.ones(np.broadcast_shapes(query.shape, key.shape), dtype=bool)
         if self.causal.value.data:
             seen &= key <= query

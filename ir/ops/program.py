@@ -1,4 +1,4 @@
-"""What frames a program: resident weights, the total input and output on the host, and repeated layers."""
+"""What frames a program: resident weights and caches, the total input and output on the host, repeated layers."""
 
 from __future__ import annotations
 
@@ -37,16 +37,34 @@ class Source(Operator):
         raise ValueError(f"{self.path.data} is given, not computed")
 
 
-@irdl_op_definition
-class WeightOp(Source, Computation):
-    """A resident parameter. Inside a repeated body it stands for one per layer.
+class Resident(Source, Computation):
+    """A value that lives on the GPUs that use it, and never moves. In a repeated body it stands for one per layer."""
 
-    `tied` names the weight it is one identity with (a head tied to the embedding).
-    """
+    RULE: ClassVar[Rule] = Rule(role=Role.STATE)
+
+    @property
+    def identity(self) -> str:
+        """The path of the value that it is, with the layer numbers of its body."""
+        return self.path.data
+
+
+@irdl_op_definition
+class WeightOp(Resident):
+    """A parameter. `tied` names the weight it is one identity with (a head tied to the embedding)."""
 
     name = "dag.weight"
     tied = opt_prop_def(StringAttr)
-    RULE: ClassVar[Rule] = Rule(role=Role.STATE)
+
+    @property
+    def identity(self) -> str:
+        return (self.tied or self.path).data
+
+
+@irdl_op_definition
+class StateOp(Resident):
+    """A cache as this step finds it: kv_len rows, of which the last ones are still to be written."""
+
+    name = "dag.state"
 
 
 @irdl_op_definition

@@ -51,6 +51,12 @@ def add(node: Node, ins: Tensors, outs: Tensors) -> str:
     return next((wrong for into in ins if (wrong := sizes_kept(into, first) or new_names(first, into))), "")
 
 
+def cache(node: Node, ins: Tensors, outs: Tensors) -> str:
+    """The output is like the input, of as many tokens as the cache holds."""
+    before = _without(ins[0], SEQUENCE | KEYS)
+    return next((wrong for out in outs if (wrong := sizes_kept(before, out))), "")
+
+
 def activation(node: Node, ins: Tensors, outs: Tensors) -> str:
     """The output is like its inputs, or half of one that holds both branches of a gated unit."""
     out = outs[0]

@@ -8,14 +8,14 @@ from math import ceil
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Drawing, Fact, Family, Node, Product, Size, Tensor
 from .finding import finding, listed, once_alike
-from .names import BATCH, HEAD_SIZE, HEADS, MERGED, SEQUENCE, merges, named, words
+from .names import BATCH, HEAD_SIZE, HEADS, KEYS, MERGED, SEQUENCE, merges, named, words
 
 _KEEP_ALL = {
     Family.ALL_REDUCE, Family.ALL_GATHER, Family.REDUCE_SCATTER, Family.ALL_TO_ALL, Family.TRANSFER, Family.BROADCAST,
     Family.ADD, Family.POINTWISE, Family.SOFTMAX, Family.NORM, Family.ROPE, Family.ACTIVATION, Family.SPLIT,
     Family.CONCAT, Family.SCATTER, Family.GATHER, Family.CACHE,
 }  # fmt: skip
-"""Operators that lose no name at all."""
+"""Operators that lose no name at all, but that a cache keeps the tokens appended to it under the name of keys."""
 _KEEP_BATCH = _KEEP_ALL | {
     Family.PROJECT, Family.GATE, Family.SCORES, Family.CONTEXT, Family.TOP_K, Family.EMBED, Family.DISPATCH,
     Family.COMBINE, Family.RESHAPE,
@@ -88,6 +88,8 @@ def _vanished(drawing: Drawing, node: Node, ins: tuple[Tensor, ...], outs: tuple
 
 
 def _must_stay(node: Node, name: str, outs: tuple[Tensor, ...]) -> bool:
+    if node.family is Family.CACHE and name in SEQUENCE:
+        return not any(named(tensor, KEYS) for tensor in outs)
     if node.family in _KEEP_ALL:
         return True
     if node.family not in _KEEP_BATCH:

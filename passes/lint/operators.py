@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ...diagnostics import Diagnostic
 from ...ir.drawing import Devices, Drawing, Family, Node
 from .finding import finding, listed
-from .laws import Law, activation, add, context, contract, keep, readable, reshape, route_tokens, scores, top_k
+from .laws import Law, activation, add, cache, context, contract, keep, readable, reshape, route_tokens, scores, top_k
 from .moving_laws import all_gather, concat, reduce_scatter, split, swap
 
 
@@ -51,6 +51,7 @@ LAWS: dict[Family, Law] = {
     Family.NORM: keep,
     Family.ROPE: keep,
     Family.ACTIVATION: activation,
+    Family.CACHE: cache,
     Family.PROJECT: contract,
     Family.GATE: contract,
     Family.SCORES: scores,

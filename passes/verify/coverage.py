@@ -20,7 +20,7 @@ from xdsl.ir import Attribute
 from ...diagnostics import Diagnostic
 from ...ir.module import mesh_of, plan_of
 from ...ir.op import Operator, tensor_of
-from ...ir.ops.program import WeightOp
+from ...ir.ops.program import Resident
 from . import layers, shards
 from .findings import finding, site
 from .forms import computed
@@ -71,8 +71,9 @@ def _listed(problem: str, missing: list[Step]) -> Iterator[Diagnostic]:
     for path, group in by_path.items():
         layers_ = [layer for step in group if (layer := step.identity[0]) is not None]
         where = f" in layers {ranges(layers_)}" if layers_ else ""
-        kind = "weight" if isinstance(group[0].op, WeightOp) else "operator"
-        yield Diagnostic("coverage", f"{kind} {path}{where} {problem}", site(group[0].op))
+        op = group[0].op
+        kind = op.name.removeprefix("dag.") if isinstance(op, Resident) else "operator"
+        yield Diagnostic("coverage", f"{kind} {path}{where} {problem}", site(op))
 
 
 def ranges(layers_: list[int]) -> str:
@@ -128,8 +129,8 @@ def _text(identity: Identity | None) -> str:
 
 
 def _order(actual: list[Step], expected: list[Step]) -> Iterator[Diagnostic]:
-    """The first operator out of order. Weights are resident, so that theirs means nothing."""
-    mine, its = ([step for step in each if not isinstance(step.op, WeightOp)] for each in (actual, expected))
+    """The first operator out of order. That of what is resident means nothing."""
+    mine, its = ([step for step in each if not isinstance(step.op, Resident)] for each in (actual, expected))
     for step, model in zip(mine, its, strict=True):
         if step.identity != model.identity:
             problem = f"{_text(step.identity)} comes where {_text(model.identity)} is next"

@@ -22,7 +22,7 @@ from ...ir import orders
 from ...ir.deployment import Deployment, EdgeKind, Link, Port, Row, Share
 from ...ir.module import plain_path
 from ...ir.ops.move import GatherOp
-from ...ir.ops.program import WeightOp
+from ...ir.ops.program import Resident
 from .forms import computed
 from .identity import described, identities, is_moved, own, resident
 from .program import Identity, Step, steps
@@ -63,7 +63,7 @@ def _rounds(row: Row) -> Iterator[Identity]:
 
 
 def _missing(deployment: Deployment, wanted: dict[Identity, Step], have: Counter[Identity]) -> Iterator[Diagnostic]:
-    operators = {key for key, step in wanted.items() if not isinstance(step.op, WeightOp)}
+    operators = {key for key, step in wanted.items() if not isinstance(step.op, Resident)}
     lists = {
         "are not computed": operators - have.keys(),
         "are not of the model": have.keys() - operators,
@@ -128,10 +128,10 @@ def _alike(rows: list[Row], used_by: _Used, wanted: dict[Identity, Step]) -> Ite
 
 
 def _weights(step: Step, wanted: dict[Identity, Step]) -> list[tuple[str, str]]:
-    """The weights that the model's operator reads, and the parameters that they are: another's where they are tied."""
+    """What the model's operator reads of what is resident, and which it is: another's where a weight is tied."""
     read = [wanted[identity].op for identity in step.reads if identity in wanted]
-    found = [op for op in read if isinstance(op, WeightOp)]
-    return [(plain_path(weight.path.data), plain_path((weight.tied or weight.path).data)) for weight in found]
+    found = [op for op in read if isinstance(op, Resident)]
+    return [(plain_path(op.path.data), plain_path(op.identity)) for op in found]
 
 
 def _held(groups: Iterable[list[Row]]) -> Iterator[Diagnostic]:

@@ -18,7 +18,7 @@ from ...ir.layout import Tensor
 from ...ir.mesh import Mesh
 from ...ir.module import mesh_of, operators
 from ...ir.op import tensor_of
-from ...ir.ops.program import WeightOp
+from ...ir.ops.program import Resident
 from .findings import finding
 
 
@@ -27,8 +27,9 @@ def check(module: ModuleOp) -> list[Diagnostic]:
     mesh = mesh_of(module)
     found = []
     for op, _ in operators(module):
-        if isinstance(op, WeightOp) and (problem := held(mesh, tensor_of(op.out))):
-            found.append(finding("coverage", op, f"the GPUs do not hold the weight exactly: {problem}"))
+        if isinstance(op, Resident) and (problem := held(mesh, tensor_of(op.out))):
+            what = op.name.removeprefix("dag.")
+            found.append(finding("coverage", op, f"the GPUs do not hold the {what} exactly: {problem}"))
     return found
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from small_models import MODELS, PLANS
+from small_models import MODELS, PLANS, STEP_PLANS, STEP_SIZES
 from xdsl.dialects.builtin import ModuleOp
 
 from dagc.frontends.build import build
+from dagc.frontends.model import Phase
 from dagc.frontends.strategy import resolve
 from dagc.ir.deployment import Deployment
 from dagc.ir.dims import Sizes
@@ -37,19 +38,22 @@ class Case:
     strategy: str
     faults: int = 0
     square: bool = False
+    phase: Phase = Phase.PREFILL
 
     @property
     def name(self) -> str:
-        return f"{self.model} {self.strategy}"
+        return f"{self.model} {self.strategy}" + f" {self.phase}" * (self.phase is Phase.DECODE)
 
     @property
     def sizes(self) -> dict[str, int]:
+        if self.phase is Phase.DECODE:
+            return STEP_SIZES
         return SQUARE if self.square else SIZES
 
     @cached_property
     def logical(self) -> ModuleOp:
         """The undivided model."""
-        module = build(MODELS[self.model])
+        module = build(MODELS[self.model], self.phase)
         annotate(module, sizes=sizes_of(module).bind(**self.sizes))
         return module
 
@@ -61,7 +65,7 @@ class Case:
 
     def _plan(self) -> Plan:
         stages = "uneven" if "pp" in self.strategy else None
-        return PLANS.get(self.strategy) or resolve(self.strategy, gpus=None, stages=stages)
+        return (PLANS | STEP_PLANS).get(self.strategy) or resolve(self.strategy, gpus=None, stages=stages)
 
     @property
     def lowered(self) -> ModuleOp:
@@ -122,6 +126,8 @@ CASES = (
     Case("dense", "fsdp=4", 101),
     Case("pattern", "hsdp,dp=2,fsdp=2", 107),
     Case("moe", "dwdp=4,pp=2", 115),
+    Case("dense", "tp=4", 115, phase=Phase.DECODE),
+    Case("moe", "kv cut, experts over both", 139, phase=Phase.DECODE),
 )
 """Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
-embeddings, GQA."""
+embeddings, GQA; prefill and decode."""

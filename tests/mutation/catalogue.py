@@ -39,12 +39,12 @@ BUGS = {
     "F33": "members of a group that disagree on what they exchange",
     "F34": "a node started before its operands are there",
     "F35": "a weight kept in parts that is used before it is gathered, or gathered from other GPUs, parts or weights",
+    "F36": "a KV cache without this step's tokens, or with them at other positions",
 }
 
 IMPOSSIBLE = {
     "F18": "deployments end in logits: there is no loss, and no softmax over the vocabulary",
     "F19": "all parts are equal: a size that does not divide is refused before anything is emitted",
     "F28": "there is no operator of latent attention",
-    "F30": "a deployment has one degree; caches are not handed from one to another",
 }
 """Why a graph with this bug cannot be written down."""

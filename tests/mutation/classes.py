@@ -12,6 +12,7 @@ from dagc.ir.deployment import Deployment
 
 from . import (
     arrangements,
+    caches,
     exchanges,
     holdings,
     layers,
@@ -68,6 +69,11 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "wrong KV head of a query head": Fault("F10", holdings.kv_groups),
     "position offset": Fault("F13", holdings.positions),
     "mask of other positions": Fault("F14", holdings.masks),
+    "stale cache": Fault("F36", caches.stale),
+    "cache appended to by another owner": Fault("F36", caches.owners),
+    "appended before the end of the cache": Fault("F13 F36", caches.early),
+    "cache in other parts": Fault("F30", caches.parts),
+    "another cache": Fault("F11 F30", caches.others),
     "token order at the ends": Fault("F15", holdings.ends),
     "another parameter": Fault("F11 F27", holdings.parameters),
     "untied weight": Fault("F27", holdings.untied),

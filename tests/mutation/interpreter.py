@@ -220,6 +220,7 @@ class Machine:
         operands = {index: self._read(event, slot, gpu) for slot, index in enumerate(row.operands)}
         names = {index: list(op.operand_names(index).values()) for index in ports}
         held, total = _indices(op, row, ports, operands, gpu)
+        total |= {name: self._extent(name) for name in op.beyond()}
         routed = [index for index in sorted(ports) if ROUTED in ports[index].names]
         order = _order(
             held, total, [operands[i].tokens for i in routed], ROUTED in row.outputs[0].names or bool(routed)
@@ -230,8 +231,14 @@ class Machine:
         made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
         return Piece(made, order if ROUTED in row.outputs[0].names else None)
 
+    def _extent(self, name: str) -> int:
+        """The size of a dimension that a node's own ports do not have, as any other node states it."""
+        ports = (port for row in self.deployment.rows for port in row.outputs if name in port.names)
+        port = next(ports)
+        return int(port.whole[port.names.index(name)])
+
     def _weight(self, event: Event, port: Port, gpu: int) -> Piece:
-        """The slice of a parameter of this layer that the port names."""
+        """The slice of a parameter or cache of this layer that the port names."""
         offset = next((int(segment) for segment in port.tensor.split(".") if segment.isdigit()), 0)
         repeat, of_layers = event.row.repeat, port.parameter.startswith("layers.")
         layer = repeat.first + event.round * repeat.period + offset if repeat and of_layers else None

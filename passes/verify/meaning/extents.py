@@ -47,6 +47,10 @@ class Extents:
         """Extents of an operator's undivided result."""
         return tuple(self.of[self.key(dim.name, dim.size)] for dim in tensor_of(op.results[0]).dims)
 
+    def beyond(self, op: Operator) -> dict[str, int]:
+        """Extents that an operator's meaning reads of names that it does not have."""
+        return {name: self.of[self.key(name, size)] for name, size in op.beyond().items()}
+
     def local(self, port: Port) -> dict[Extent, int]:
         """What a GPU holds along each dimension of a port."""
         keys = zip(zip(port.names, port.whole, strict=True), port.shares, strict=True)

@@ -16,8 +16,9 @@ from ..parts import Extent
 
 FIXED = ("top_k",)
 """Names whose extent operators have as a property."""
-LEAST = {"experts": "top_k"}
-"""A name of which there must be more than of another: a token chooses so many different experts."""
+LEAST = {"experts": "top_k", "kv_len": "seq_len"}
+"""A name of which there must be more than of another: a token chooses so many different experts, a cache has rows of
+earlier tokens."""
 
 
 @dataclass
@@ -55,6 +56,8 @@ class Kin:
                 self._join(key(dim.name, dim.size), joint[names[dim.name]])
         for dim in tensor_of(op.results[0]).dims:
             self._join(key(dim.name, dim.size), joint[dim.name])
+        for name, size in op.beyond().items():
+            self.root(key(name, size))
         for name, relation in op.derived().items():
             sources = tuple(joint[source] for source in relation.sources)
             if relation.unordered:
@@ -89,10 +92,13 @@ class Kin:
         there are as many more as rows are cut finer than tokens).
         """
         made = {self.root(key): size for key, size in self.fixed.items()}
-        least = {name: self.fixed_of(other) + 1 for name, other in LEAST.items()}
         for root, count in local.items():
             made[root] = self.cut(root) * count
-            made[root] *= -(-max(least.get(key[0], 1) for key in self.same(root)) // made[root])
+        for name, other in LEAST.items():
+            few, many = self._named(other), self._named(name)
+            least = max((made.get(root, 0) for root in few), default=0) + 1
+            for root in (many - few) & made.keys():
+                made[root] *= -(-least // made[root])
         for key, source in self.groups.items():
             made[self.root(source)] = self._grouped(made[self.root(key)], self.root(source), key[1] != source[1], group)
         for key, sources in self.merged.items():
@@ -102,12 +108,9 @@ class Kin:
             made[self.root(key)] = prod(made[self.root(source)] for source in sources)
         return {key: made[self.root(key)] for key in self.parent}
 
-    def same(self, root: Extent) -> list[Extent]:
-        """The dimensions that are one."""
-        return [key for key in self.parent if self.root(key) == root]
-
-    def fixed_of(self, name: str) -> int:
-        return max((size for key, size in self.fixed.items() if key[0] == name), default=0)
+    def _named(self, name: str) -> set[Extent]:
+        """The roots of dimensions of this name."""
+        return {self.root(key) for key in self.parent if key[0] == name}
 
     def _grouped(self, outer: int, root: Extent, grouped: bool, group: int) -> int:
         """A multiple of the groups that every GPU has at least two of."""

@@ -166,7 +166,7 @@ class Machine:
         total = {key[0]: self.extents.of[key] for key in zip(out.names, out.whole, strict=True)} | total
         rows = self._ordered(op, operands, held, total)
         inputs = [operands[i].data for i in sorted(operands)]
-        made = op.compute(inputs, Indices(held, total))
+        made = op.compute(inputs, Indices(held, total | self.extents.beyond(op)))
         return Value(made, gpus, {name: rows[name] for name in out.names if name in rows})
 
     def _learn(

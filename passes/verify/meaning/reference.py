@@ -12,8 +12,9 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from ....ir.deployment import Port
+from ....ir.module import plain_path
 from ....ir.op import Indices, Operator, tensor_of
-from ....ir.ops.program import InputOp, WeightOp
+from ....ir.ops.program import InputOp, Resident
 from ..program import Identity, Step
 from .extents import Extents
 from .numbers import Numbers
@@ -52,7 +53,7 @@ class Reference:
         return self.made.setdefault(which, self.numbers.random(("in", self._relative(which)), (1, *shape)))
 
     def weight(self, path: str, layer: int | None, shape: tuple[int, ...]) -> np.ndarray:
-        """The parameter of this name in a layer."""
+        """The parameter, or the cache, of this name in a layer."""
         return self.numbers.random(("weight", self._relative((layer, path))), shape)
 
     def _relative(self, which: Identity) -> Identity:
@@ -61,15 +62,15 @@ class Reference:
 
     def _compute(self, step: Step) -> np.ndarray:
         op, shape = step.op, self.extents.shape(step.op)
-        if isinstance(op, WeightOp):
-            path = op.tied.data if op.tied else step.identity[1]
-            return self.weight(path, None if op.tied else step.identity[0], shape)[None]
+        if isinstance(op, Resident):
+            tied = op.identity != op.path.data
+            return self.weight(plain_path(op.identity), None if tied else step.identity[0], shape)[None]
         if isinstance(op, InputOp):
             return self.tokens(op, shape)[None]
         operands = [self._operand(read, value) for read, value in zip(step.reads, op.operands, strict=True)]
         total = {name: self.extents.of[self.extents.key(name, size)] for name, size in op.joint().items()}
         held = {name: np.arange(size)[None] for name, size in total.items()}
-        return op.compute(operands, Indices(held, total))
+        return op.compute(operands, Indices(held, total | self.extents.beyond(op)))
 
     def _operand(self, read: Identity | None, value: SSAValue) -> np.ndarray:
         assert read is not None
