@@ -47,6 +47,10 @@ CODES: dict[str, Code] = {
     "micro-batches": Code(
         "The batch cannot go through in so many equal parts, one after the other.", "Use one of the numbers listed."
     ),
+    "capacity": Code(
+        "The layers do not fit the capacity that the stages are fitted to.",
+        "Cut layers further (tensor parallel), use more stages, or give a larger capacity.",
+    ),
     "rule": Code("A strategy's rule matches nothing, or names an unknown axis or dimension.", "Mend the rule."),
     "whole": Code("An axis cuts a dimension that an operator needs whole.", "Lift the axis there (`~`)."),
     # IR

@@ -18,6 +18,8 @@ from xdsl.utils.exceptions import ArgSpecParseError, ParseError, PassFailedExcep
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from .diagnostics import Diagnostic, Refused
+from .fitting import fitted
+from .frontends.cluster_text import default_cluster
 from .frontends.strategy import resolve
 from .ir.module import annotate, sizes_of
 from .passes.place import PlacePass
@@ -43,7 +45,8 @@ class PlanPass(ModulePass):
         plan = resolve(self.strategy, gpus=self.gpus, mesh=self.mesh, stages=self.stages)
         given = {"B": self.batch_size, "S": self.seq_len, "K": self.kv_len}
         sizes = sizes_of(op).bind(**{name: value for name, value in given.items() if value is not None})
-        annotate(op, plan=plan, sizes=sizes)
+        annotate(op, sizes=sizes)
+        annotate(op, plan=fitted(plan, op, default_cluster()[0])[0])
 
 
 @dataclass(frozen=True)

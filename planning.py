@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .diagnostics import Diagnostic, Refused
+from .fitting import fitted, is_open
+from .frontends.build import build
 from .frontends.model import Experiment, Model, Phase
 from .frontends.source import experiment_of
-from .frontends.strategy import resolve
-from .ir.plan import Plan
+from .frontends.strategy import has_stages, resolve
+from .ir.module import annotate, sizes_of
+from .ir.plan import Fit, Plan
 from .job import Job, Request
 from .passes.rules import data_parallel_size
 
@@ -56,19 +59,23 @@ class _Planner:
         self.assumed = [*experiment.assumed, *model.assumed]
         self.gpus = request.gpus or experiment.cluster.gpus
         self.phases = _phases(request, experiment)
+        self.batch: int | str | None = None
 
     def jobs(self) -> Iterator[Job]:
         texts = list(dict.fromkeys(self.request.strategies or self.experiment.strategies))
         jobs = [self._job(text, "proposed", lambda text=text: self._proposal(text, len(texts))) for text in texts]
+        if any(is_open(job.plan) for job in jobs if job.plan):  # how many GPUs there are follows from the sizes
+            batch = self._batch([job.plan for job in jobs if job.plan])
+            jobs = [self._fitted(job, batch) for job in jobs]
         self.gpus = next((job.plan.gpus for job in jobs if job.plan), self.gpus or 1)
         jobs = [*self._baseline(), *jobs]
         batch = self._batch([job.plan for job in jobs if job.plan])
+        jobs = [self._fitted(job, batch) for job in jobs]
         for phase in self.phases:
-            sizes = {
-                name: None if size == SYMBOLIC else int(size) for name, size in (batch | self._length(phase)).items()
-            }
+            sizes = self._sizes(batch, phase)
             for job in jobs:
-                yield replace(job, phase=phase, sizes=sizes, assumed=tuple(dict.fromkeys(self.assumed)))
+                said = tuple(dict.fromkeys((*self.assumed, *job.assumed)))
+                yield replace(job, phase=phase, sizes=sizes, assumed=said)
 
     def _job(self, text: str, role: str, make: Callable[[], Plan]) -> Job:
         cluster = replace(self.experiment.cluster, gpus=self.gpus)
@@ -78,13 +85,26 @@ class _Planner:
             return Job(self.model, text, role, cluster, diagnostics=list(refused.diagnostics))
         return Job(self.model, made.name, role, replace(cluster, gpus=made.gpus), made)
 
+    def _fitted(self, job: Job, batch: dict[str, int | str]) -> Job:
+        """The job with its stages counted, where costs decide them: those of the first phase."""
+        if job.plan is None or job.plan.stages is None or not isinstance(job.plan.stages.layers, Fit):
+            return job
+        job = replace(job, sizes=self._sizes(batch, self.phases[0]))
+        logical = build(self.model, self.phases[0])
+        annotate(logical, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
+        try:
+            made, said = fitted(job.plan, logical, job.cluster, self.request.fused_attention)
+        except Refused as refused:
+            return replace(job, plan=None, diagnostics=list(refused.diagnostics))
+        return replace(job, plan=made, cluster=replace(job.cluster, gpus=made.gpus), assumed=said)
+
     def _proposal(self, text: str, others: int) -> Plan:
         """A named strategy with the request's mesh; `--stages` binds where there are stages."""
         stages = self.request.stages
-        made = self._resolved(text, self.request.mesh)
-        if stages and (made.stages or others == 1):
-            made = self._resolved(text, self.request.mesh, stages)
-        if self.gpus is None:
+        if others > 1 and not has_stages(text, self.request.mesh, self.experiment.inline):
+            stages = None
+        made = self._resolved(text, self.request.mesh, stages)
+        if self.gpus is None and not is_open(made):
             self.assumed.append(f"gpus = {made.gpus} (what the mesh of {text} needs)")
         return made
 
@@ -112,13 +132,18 @@ class _Planner:
         return text, "uneven" if len(self.model.layers) % pp else None
 
     def _batch(self, plans: list[Plan]) -> dict[str, int | str]:
-        """As given, or 8 sequences per data-parallel replica of the widest plan."""
-        batch = self.request.batch_size or self.experiment.batch_size
-        if batch is None:
+        """As given, or 8 sequences per data-parallel replica of the widest plan; the same whenever asked again."""
+        self.batch = self.batch or self.request.batch_size or self.experiment.batch_size
+        if self.batch is None:
             widest = max(map(data_parallel_size, plans), default=1)
-            batch = SEQUENCES_PER_REPLICA * widest
-            self.assumed.append(f"batch_size = {batch} (8 × the data-parallel size {widest}, for every deployment)")
-        return {"B": batch}
+            self.batch = SEQUENCES_PER_REPLICA * widest
+            said = f"batch_size = {self.batch} (8 × the data-parallel size {widest}, for every deployment)"
+            self.assumed.append(said)
+        return {"B": self.batch}
+
+    def _sizes(self, batch: dict[str, int | str], phase: Phase) -> dict[str, int | None]:
+        """What the symbols stand for; nothing for those that stay unbound."""
+        return {name: None if size == SYMBOLIC else int(size) for name, size in (batch | self._length(phase)).items()}
 
     def _length(self, phase: Phase) -> dict[str, int | str]:
         """Tokens of a prompt; or the new ones of a step, and those in the cache."""

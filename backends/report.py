@@ -50,4 +50,5 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _stages(stages: Stages) -> dict[str, Any]:
-    return {"axis": stages.axis, "layers": stages.layers if isinstance(stages.layers, str) else list(stages.layers)}
+    layers = list(stages.layers) if isinstance(stages.layers, tuple) else str(stages.layers)
+    return {"axis": stages.axis, "layers": layers}

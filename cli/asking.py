@@ -27,7 +27,7 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     ),
     click.option("--data-parallel-size", "dp", type=POSITIVE, help="Short for dp=N."),
     click.option("--gpus", type=POSITIVE, help="Number of GPUs; sizes the one axis left open."),
-    click.option("--stages", help="Layers per pipeline stage: even, uneven, or a list such as 24,24,23,23."),
+    click.option("--stages", help="Layers per pipeline stage: even, uneven, fit, flops, or 24,24,23,23."),
     click.option(
         "--micro-batches", type=POSITIVE, help="The batch goes through in so many equal parts, one after the other."
     ),

@@ -26,6 +26,8 @@ class ClusterText(Strict):
     gpus: Size | None = None
     gpus_per_node: Size | None = None
     memory: Quantity | None = None
+    cache: Quantity | None = None
+    flops: Quantity | None = None
     links: LinksText = LinksText()
 
 
@@ -69,5 +71,7 @@ def _cluster(text: ClusterText, known: tuple[str, Gpu] | None) -> tuple[Cluster,
         memory=int(value("memory", text.memory, gpu.memory if gpu else 0, "GB")),
         link_inside=value("links.inside", text.links.inside, gpu.inside if gpu else 0, "GB/s"),
         link_across=value("links.across", text.links.across, gpu.across if gpu else 0, "GB/s"),
+        cache=int(text.cache or (gpu.cache if gpu else 0) or 0),
+        flops=text.flops or (gpu.flops if gpu else 0),
     )
     return cluster, tuple(assumed)

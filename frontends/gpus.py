@@ -19,9 +19,14 @@ Quantity = Annotated[float, PlainValidator(quantity)]
 
 
 class Gpu(Strict):
-    """Memory in bytes; links in bytes per second, one direction, per GPU. `also` lists other spellings."""
+    """Memory and cache in bytes; dense BF16 FLOP/s; links in bytes per second, one direction, per GPU.
+
+    `also` lists other spellings.
+    """
 
     memory: Quantity
+    cache: Quantity | None = None
+    flops: Quantity
     inside: Quantity
     across: Quantity
     gpus_per_node: Size

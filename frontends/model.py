@@ -88,7 +88,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Cluster:
-    """GPUs and their links. `memory` in bytes per GPU; links in bytes per second per GPU, one direction.
+    """GPUs and their links. `memory` and `cache` (0: unknown) in bytes per GPU, `flops` (0: unknown) its peak of dense
+    BF16 per second; links in bytes per second per GPU, one direction.
 
     `gpus` is None where the description leaves it to the mesh.
     """
@@ -99,6 +100,8 @@ class Cluster:
     memory: int
     link_inside: float
     link_across: float
+    cache: int = 0
+    flops: float = 0
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ..diagnostics import Diagnostic, Refused
-from ..ir.plan import Axis, Plan, Stages
+from ..ir.plan import Axis, Fit, Plan, Stages
 from .parsed import shown
-from .schema import MAX_LAYERS
 from .sizing import sized
+from .stages_text import stage_layers
 from .strategy_choice import Choice, choose
 from .strategy_file import Strategy, builtin_names, builtin_strategy
 
@@ -40,17 +39,27 @@ def resolve(
     """
     where = shown(text, quoted=False)
     choice = choose(text, mesh, inline or {}, base)
+    cut = _stages(choice, stages, where)
+    if cut is not None and gpus is None:
+        cut = _opened(choice, cut)
     axes = sized(choice.components, gpus, where)
+    if cut is not None:
+        _check_listed(cut, axes, where)
     return Plan(
         name=choice.name,
         axes=axes,
         rules=tuple(rule for component in choice.components for rule in component.strategy.rules),
-        stages=_stages(choice, axes, stages, where),
+        stages=cut,
         stores=tuple(rule for component in choice.components for rule in component.strategy.stores),
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
         micro_batches=micro_batches or _micro_batches(choice, where),
     )
+
+
+def has_stages(text: str, mesh: str | None, inline: Mapping[str, object]) -> bool:
+    """Does what is named cut the layers into stages?"""
+    return any(component.strategy.stages for component in choose(text, mesh, inline, None).components)
 
 
 def strategies() -> list[Strategy]:
@@ -67,32 +76,32 @@ def _micro_batches(choice: Choice, where: str) -> int:
     return next(iter(stated), 1)
 
 
-def _stages(choice: Choice, axes: tuple[Axis, ...], text: str | None, where: str) -> Stages | None:
+def _stages(choice: Choice, text: str | None, where: str) -> Stages | None:
     """The one pipeline of a product, cut as `text` says if it does."""
     found = [c.strategy.stages for c in choice.components if c.strategy.stages]
     if len(found) > 1:
         problem = f"{len(found)} strategies cut the layers into stages"
         raise Refused(Diagnostic("stages", problem, where, "at most one", hint="remove one of them"))
-    if not found:
-        if text is None:
-            return None
-        hint = "add a pipeline, such as --mesh pp=2"
-        raise Refused(Diagnostic("stages", "--stages is given, but the strategy has no stages", where, hint=hint))
-    stages = found[0] if text is None else replace(found[0], layers=_stage_layers(text), where=f"--stages {text}")
+    if found:
+        return found[0] if text is None else replace(found[0], layers=stage_layers(text), where=f"--stages {text}")
+    if text is None:
+        return None
+    hint = "add a pipeline, such as --mesh pp=2"
+    raise Refused(Diagnostic("stages", "--stages is given, but the strategy has no stages", where, hint=hint))
+
+
+def _opened(choice: Choice, stages: Stages) -> Stages:
+    """Stages that a capacity decides need no number of GPUs: an axis without a size gets one, to be found later."""
+    owner, fit = next(c for c in choice.components if c.strategy.stages), stages.layers
+    if not isinstance(fit, Fit) or fit.by != "bytes" or fit.how == "balanced" or dict(owner.axes)[stages.axis]:
+        return stages
+    owner.sizes[stages.axis] = 1
+    return replace(stages, layers=replace(fit, opened=True))
+
+
+def _check_listed(stages: Stages, axes: tuple[Axis, ...], where: str) -> None:
     count = next(axis.size for axis in axes if axis.name == stages.axis)
     if isinstance(stages.layers, tuple) and len(stages.layers) != count:
         problem = f"{len(stages.layers)} stages are listed, but {stages.axis} = {count}"
         listed = ", ".join(map(str, stages.layers[:20]))
         raise Refused(Diagnostic("stages", problem, stages.where or where, f"{count} counts of layers", listed))
-    return stages
-
-
-def _stage_layers(text: str) -> str | tuple[int, ...]:
-    """`even`, `uneven`, or counts such as `24,24,23,23`."""
-    word = text.strip().lower()
-    if word in ("even", "uneven"):
-        return word
-    if len(word) < 10 * MAX_LAYERS and re.fullmatch(r"\s*[1-9][0-9]{0,4}\s*(,\s*[1-9][0-9]{0,4}\s*)*", word):
-        return tuple(int(count) for count in word.split(","))
-    expected = "even, uneven, or the layers of each stage, such as 24,24,23,23"
-    raise Refused(Diagnostic("stages", "--stages has a wrong value", "--stages", expected, shown(text)))

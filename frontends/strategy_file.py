@@ -8,7 +8,7 @@ rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
-stages: {axis: pp, layers: even}        # even, uneven, or the layers of each stage
+stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
 """
 
@@ -27,7 +27,8 @@ from ..diagnostics import Diagnostic, Refused, nearest
 from ..ir import orders
 from ..ir.plan import Rule, Stages
 from .parsed import Parsed, read_text, shown
-from .schema import MAX_LAYERS, Strict, checked
+from .schema import Strict, checked
+from .stages_text import StagesText, stages_of, stages_problems
 from .yaml_reader import parse_yaml
 
 STRATEGIES = Path(__file__).parent / "strategies"
@@ -112,15 +113,6 @@ def _order(value: Any) -> str:
     raise ValueError(f"an order: {', '.join(orders.ORDERS)}, or a table of chunks such as [3, 0, 2, 1]")
 
 
-def _stage_layers(value: Any) -> str | tuple[int, ...]:
-    if value in ("even", "uneven"):
-        return str(value)
-    whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
-    if whole and 0 < len(value) <= MAX_LAYERS and all(0 < n <= MAX_LAYERS for n in value):
-        return tuple(value)
-    raise ValueError("even, uneven, or a list with the number of layers of each stage")
-
-
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Parts = Annotated[Any, PlainValidator(_parts)]
 
@@ -129,11 +121,6 @@ class RuleText(Strict):
     at: Annotated[Any, PlainValidator(_places)]
     cut: dict[str, Annotated[Any, PlainValidator(_cuts)]] = {}
     store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
-
-
-class StagesText(Strict):
-    axis: str
-    layers: Annotated[Any, PlainValidator(_stage_layers)] = "even"
 
 
 class StrategyText(Strict):
@@ -161,7 +148,7 @@ def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy
         axes=tuple(text.mesh.items()),
         rules=(*(rule for other in used for rule in other.rules), *_rules(text, parsed, "cut")),
         stores=(*(rule for other in used for rule in other.stores), *_rules(text, parsed, "store")),
-        stages=_stages(text, parsed) or next((other.stages for other in used if other.stages), None),
+        stages=_stages(text.stages, parsed) or next((other.stages for other in used if other.stages), None),
         where=parsed.where(),
         builtin=builtin,
         needs=tuple(text.needs),
@@ -202,6 +189,7 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
             yield from _order_problems(rule.axis, cut, rule.order(cut), rule.where)
     if text.stages:
         yield from _axis_problems(text.stages.axis, text, parsed.where("stages", "axis"))
+        yield from stages_problems(text.stages, parsed.under("stages"))
     for i, other in enumerate(text.uses):
         if other not in builtin_names():
             problem, hint = f"unknown strategy {shown(other)}", nearest(other, builtin_names())
@@ -232,5 +220,5 @@ def _rules(text: StrategyText, parsed: Parsed, *keys: str) -> Iterator[Rule]:
             yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, key, axis), ordered)
 
 
-def _stages(text: StrategyText, parsed: Parsed) -> Stages | None:
-    return Stages(text.stages.axis, text.stages.layers, parsed.where("stages")) if text.stages else None
+def _stages(text: StagesText | None, parsed: Parsed) -> Stages | None:
+    return stages_of(text, parsed.where("stages")) if text else None

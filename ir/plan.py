@@ -45,11 +45,31 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """Stages that costs decide, once sizes are known: `by` "bytes" the largest is as small as can be, by "flops" the
+    slowest as fast; all fit `capacity`.
+
+    `capacity` is a number of bytes or names one of the cluster's (`memory`, `cache`), for the parts in `of` (empty:
+    all that a GPU needs). `how` "fewest": each stage is filled, in turn. `opened`: the axis has no size yet, and gets
+    the fewest stages that fit.
+    """
+
+    by: str = "bytes"
+    capacity: int | str = "memory"
+    of: tuple[str, ...] = ()
+    how: str = ""
+    opened: bool = False
+
+    def __str__(self) -> str:
+        return "flops" if self.by == "flops" else "fit"
+
+
+@dataclass(frozen=True)
 class Stages:
-    """Pipeline parallelism: `axis` numbers the stages; `layers` is "even", "uneven" or the count of each stage."""
+    """A pipeline: `axis` numbers the stages; `layers`: "even", "uneven", the count of each, or to be found by cost."""
 
     axis: str
-    layers: str | tuple[int, ...] = "even"
+    layers: str | tuple[int, ...] | Fit = "even"
     where: str = ""
 
 

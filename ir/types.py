@@ -274,7 +274,7 @@ class PlanAttr(Data[Plan]):
 
 
 def _stages_text(stages: Stages) -> str:
-    layers = stages.layers if isinstance(stages.layers, str) else f"[{', '.join(map(str, stages.layers))}]"
+    layers = f"[{', '.join(map(str, stages.layers))}]" if isinstance(stages.layers, tuple) else str(stages.layers)
     return f", stages {stages.axis} {layers}"
 
 

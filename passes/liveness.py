@@ -6,7 +6,8 @@ plus the value it carries; its own peak counts once, however often it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
@@ -23,21 +24,30 @@ def peak(module: ModuleOp, pool: str, stored: Bytes) -> Size:
 
     With unbound sizes sums cannot be compared; then the result is the sum of all values, an upper bound.
     """
-    return _peak(list(module.ops), pool, lambda value: stored(value) if tensor_of(value).pool == pool else number(0))
+    return _largest(size for _, size in alive(module, pool, stored))
 
 
-def _peak(ops: list[Operation], pool: str, stored: Bytes) -> Size:
+def alive(module: ModuleOp, pool: str, stored: Bytes) -> Iterator[tuple[Operation, Size]]:
+    """Per operation of the program, in order: the sum of `stored` bytes alive on one GPU of a pool while it runs."""
+    return _alive(list(module.ops), pool, lambda value: stored(value) if tensor_of(value).pool == pool else number(0))
+
+
+def _alive(ops: list[Operation], pool: str, stored: Bytes) -> Iterator[tuple[Operation, Size]]:
     last = _last_uses(ops)
-    alive: dict[SSAValue, Size] = {}
-    highest = number(0)
+    held: dict[SSAValue, Size] = {}
     for position, op in enumerate(ops):
-        inside = _peak(list(op.body.block.ops), pool, stored) if isinstance(op, RepeatOp) else number(0)
+        inside = number(0)
+        if isinstance(op, RepeatOp):
+            inside = _largest(size for _, size in _alive(list(op.body.block.ops), pool, stored))
         if isinstance(op, Operator | RepeatOp):
-            alive[op.results[0]] = stored(op.results[0])
-        highest = _larger(highest, sum(alive.values(), number(0)) + inside)
-        for value in [value for value in alive if last.get(value, position) <= position]:
-            del alive[value]
-    return highest
+            held[op.results[0]] = stored(op.results[0])
+        yield op, sum(held.values(), number(0)) + inside
+        for value in [value for value in held if last.get(value, position) <= position]:
+            del held[value]
+
+
+def _largest(sizes: Iterable[Size]) -> Size:
+    return reduce(_larger, sizes, number(0))
 
 
 def _last_uses(ops: Iterable[Operation]) -> dict[SSAValue, int]:

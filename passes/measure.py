@@ -112,23 +112,12 @@ class _Look:
 
     def _work(self, op: Operator, repeat: RepeatOp | None, times: int) -> None:
         totals = self.pools[tensor_of(op.out).pool]
-        work = self.flops(op) * self.runs
+        work = flops(self.mesh, self.sizes, op) * self.runs
         totals.flops += work * times
         if repeat is not None:
             totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
         if isinstance(op, CACHES):
             totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, tensor_of(op.out)) * times * self.runs
-
-    def flops(self, op: Operator) -> Size:
-        """FLOPs of one GPU: the rule's count per point of the operator's local joint space."""
-        if not op.RULE.flops:
-            return ZERO
-        local: dict[str, Size] = {}
-        for index, value in enumerate(op.operands):
-            names = op.operand_names(index)
-            local |= {names[d.name]: self.sizes.exact(d.size) / parts(self.mesh, d) for d in tensor_of(value).dims}
-        local |= {d.name: self.sizes.exact(d.size) / parts(self.mesh, d) for d in tensor_of(op.out).dims}
-        return product([local[name] for name in op.points()]) * op.RULE.flops
 
     def _communication(self, op: Mover, repeat: RepeatOp | None, times: int) -> None:
         before, after = tensor_of(op.operands[0]), tensor_of(op.out)
@@ -179,7 +168,7 @@ def _module(weight: WeightOp) -> str:
 def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: bool) -> dict[str, Any]:
     """The figures of one pool's GPUs, all of which are alike."""
     totals, ids = look.pools[pool], look.mesh.ids(pool).reshape(-1)
-    activations = peak(module, pool, lambda value: _stored(look, value, fused))
+    activations = peak(module, pool, lambda value: stored(look.mesh, look.sizes, value, fused))
     needed = totals.weight_bytes + totals.kv_cache_bytes + activations
     total = as_number(needed)
     return {
@@ -203,14 +192,26 @@ def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: 
     }
 
 
-def _stored(look: _Look, value: SSAValue, fused: bool) -> Size:
+def flops(mesh: Mesh, sizes: Sizes, op: Operator) -> Size:
+    """FLOPs of one GPU: the rule's count per point of the operator's local joint space."""
+    if not op.RULE.flops:
+        return ZERO
+    local: dict[str, Size] = {}
+    for index, value in enumerate(op.operands):
+        names = op.operand_names(index)
+        local |= {names[d.name]: sizes.exact(d.size) / parts(mesh, d) for d in tensor_of(value).dims}
+    local |= {d.name: sizes.exact(d.size) / parts(mesh, d) for d in tensor_of(op.out).dims}
+    return product([local[name] for name in op.points()]) * op.RULE.flops
+
+
+def stored(mesh: Mesh, sizes: Sizes, value: SSAValue, fused: bool) -> Size:
     """Bytes a value takes while it lives. Fused attention never stores scores; weights and caches are counted apart."""
     tensor, owner = tensor_of(value), value.owner
     in_kernel = fused and tensor.has("seq_len") and tensor.has("kv_len")
     resident = isinstance(owner, Operator) and owner.RULE.role is Role.STATE
     if tensor.pool == HOST or in_kernel or resident:
         return ZERO
-    return nbytes(look.mesh, look.sizes, tensor)
+    return nbytes(mesh, sizes, tensor)
 
 
 def _per_layer(collectives: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

@@ -60,6 +60,9 @@ def stage_layers(plan: Plan, layers: int) -> list[int]:
     if plan.stages is None:
         return [layers]
     count, cut = plan.size(plan.stages.axis), plan.stages.layers
+    if not isinstance(cut, tuple) and cut not in ("even", "uneven"):
+        problem, hint = f"how {cut} cuts the layers is not found yet", "list the layers of each stage"
+        raise Refused(Diagnostic("stages", problem, plan.stages.where, hint=hint))
     counts = list(cut) if isinstance(cut, tuple) else [layers // count + (i < layers % count) for i in range(count)]
     problem = _stage_problem(plan.stages, counts, count, layers)
     if problem:

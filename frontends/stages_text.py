@@ -1,0 +1,90 @@
+"""How the layers are cut into pipeline stages, as a strategy file or `--stages` says it.
+
+stages: {axis: pp, layers: even}        # or uneven, or the layers of each stage: [24, 24, 23, 23]
+stages: {axis: pp, layers: flops}       # so that the stages take equally long on their GPUs, and fit their memory
+stages: {axis: pp, layers: fit}         # so that the largest stage is as small as can be, and fits
+  capacity: 900 MB                      # what is to fit: bytes of a GPU, or its memory or cache; memory if not said
+  of: [weights, activations, buffers]   # what counts; [weights, kv_cache, peak] if not said
+  how: fewest                           # fill stage after stage; balanced if not said
+
+An axis without a size, and without a number of GPUs, gets as few stages as fit.
+
+Of the parts, `weights` and `kv_cache` stay; `activations` are each layer's result and `buffers` its largest
+intermediate of other dimensions, kept for every layer (summed); `peak` is all that lives at once while a layer runs,
+one layer after another in the same place (reused).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator
+
+from ..diagnostics import Diagnostic, Refused
+from ..ir.plan import Fit, Stages
+from .parsed import Parsed, shown
+from .quantity import quantity
+from .schema import MAX_LAYERS, Strict
+
+CUTS = ("even", "uneven", "fit", "flops")
+CAPACITIES = ("memory", "cache")
+EXPECTED = "even, uneven, fit, flops, or the layers of each stage, such as 24,24,23,23"
+
+
+def _layers(value: Any) -> str | tuple[int, ...]:
+    if value in CUTS:
+        return str(value)
+    whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+    if whole and 0 < len(value) <= MAX_LAYERS and all(0 < n <= MAX_LAYERS for n in value):
+        return tuple(value)
+    raise ValueError("even, uneven, fit, flops, or a list with the number of layers of each stage")
+
+
+def _capacity(value: Any) -> int | str:
+    if value in CAPACITIES:
+        return str(value)
+    try:
+        return int(quantity(value))
+    except ValueError as error:
+        raise ValueError(f"{' or '.join(CAPACITIES)}, or {error}") from error
+
+
+class StagesText(Strict):
+    axis: str
+    layers: Annotated[Any, PlainValidator(_layers)] = "even"
+    capacity: Annotated[Any, PlainValidator(_capacity)] | None = None
+    of: Annotated[list[Literal["weights", "kv_cache", "activations", "buffers", "peak"]], Field(max_length=5)] = []
+    how: Literal["fewest", "balanced"] | None = None
+
+
+def stages_of(text: StagesText, where: str) -> Stages:
+    """The cut that a file asks for."""
+    if text.layers not in ("fit", "flops"):
+        return Stages(text.axis, text.layers, where)
+    by = "flops" if text.layers == "flops" else "bytes"
+    return Stages(text.axis, Fit(by, text.capacity or "memory", tuple(text.of), text.how or ""), where)
+
+
+def stages_problems(text: StagesText, parsed: Parsed) -> Iterator[Diagnostic]:
+    """Keys that say nothing about a cut of this kind."""
+    takes = {"fit": ("capacity", "of", "how"), "flops": ("capacity", "of")}.get(text.layers, ())
+    for key in ("capacity", "of", "how"):
+        if getattr(text, key) and key not in takes:
+            hint = f"remove it, or write layers: {'fit' if key == 'how' else 'fit or flops'}"
+            yield Diagnostic(
+                "stages", f"{key} says nothing about {shown(text.layers)} stages", parsed.where(key), hint=hint
+            )
+
+
+def stage_layers(text: str) -> str | tuple[int, ...] | Fit:
+    """`--stages`: a word, or counts such as `24,24,23,23`. Refused for anything else."""
+    word = text.strip().lower()
+    if word in ("fit", "flops"):
+        return Fit("flops" if word == "flops" else "bytes")
+    if word in CUTS:
+        return word
+    if len(word) < 10 * MAX_LAYERS and re.fullmatch(r"\s*[1-9][0-9]{0,4}\s*(,\s*[1-9][0-9]{0,4}\s*)*", word):
+        return tuple(int(count) for count in word.split(","))
+    raise Refused(Diagnostic("stages", "--stages has a wrong value", "--stages", EXPECTED, shown(text)))
