@@ -58,7 +58,7 @@ class Footprint:
 
 
 def footprint(module: ModuleOp, fused: bool = True) -> Footprint:
-    """Of a lowered module whose sizes are bound, all GPUs being one pool: bytes as its GPUs hold them, FLOPs of a run."""
+    """Of a lowered module of one pool, its sizes bound: bytes as a GPU holds them, FLOPs of one run."""
     plan, mesh, sizes = plan_of(module), mesh_of(module), sizes_of(module)
     (pool,), runs = mesh.pools, plan.micro_batches if plan else 1
     repeats = [op for op in module.ops if isinstance(op, RepeatOp)]
