@@ -16,7 +16,7 @@ from .consistency import divisors
 from .strategy_choice import Component
 from .strategy_file import MAX_PARTS
 
-ORDER = ("pp", "dp", "fsdp", "dwdp", "ep", "cp", "hg", "ds", "sp", "tp", "etp")
+ORDER = ("pp", "dp", "fsdp", "dwdp", "ep", "cp", "hg", "ds", "sp", "depth", "row", "col", "i", "j", "l", "tp", "etp")
 """Axes of products, outermost first: tensor parallel inside a node, pipeline stages across (Megatron's order)."""
 
 

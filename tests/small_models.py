@@ -1,6 +1,7 @@
 """Small models and plans of every kind, that numeric tests run on simulated GPUs."""
 
 from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
+from dagc.frontends.strategy import resolve
 from dagc.ir.evaluate import random_weights
 from dagc.ir.plan import Axis, Plan, Rule, Stages
 
@@ -151,6 +152,10 @@ PLANS = {
     "fsdp over two axes": plan(DP + CP, stores=(*FSDP, rule("*", "cp", "hidden", "d_k", "ffn")), dp=2, cp=2),
     "hsdp, one layer whole": plan(DP + CP, stores=(*FSDP, rule("layers[1]", "dp")), cp=2, dp=2),
     "experts pulled to tokens": plan(DP, stores=(rule("*.experts", "dp", "experts"),), dp=4),
+    "2d": resolve("tp-2d", gpus=4),
+    "2.5d": resolve("tp-2.5d", gpus=8),
+    "3d": resolve("tp-3d", gpus=8),
+    "3d, pp": resolve("tp-3d=4,pp=2", gpus=8, stages="uneven"),
     "split kv×hidden, pp": plan((*SPLIT_KV, *HIDDEN), "uneven", pp=2, cp=2, hp=2),
 }  # fmt: skip
 

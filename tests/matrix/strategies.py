@@ -49,5 +49,8 @@ STRATEGIES: dict[str, Entry] = {
     "fsdp": Entry("fsdp={n}", volumes.gathered_weights),
     "hsdp": Entry("hsdp={n}", volumes.gathered_weights),
     "dwdp": Entry("dwdp={n}", volumes.pulled_experts),
+    "tp-2d": Entry("tp-2d={n}", volumes.summa),
+    "tp-2.5d": Entry("tp-2.5d={n}", volumes.summa),
+    "tp-3d": Entry("tp-3d={n}", volumes.cube),
     "ep-tp": Entry("ep={h},tp=2", volumes.expert_and_tensor_parallel),
 }

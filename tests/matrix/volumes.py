@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 from .shapes import Shape
 
@@ -177,3 +178,73 @@ def pulled_experts(case: Case) -> Sends:
     """Of every matrix of the experts what other GPUs keep: g·D·F·(E − E/P) in all (DWDP, arXiv 2604.01621)."""
     matrices = case.model.routed if case.kind == "moe" else []
     return [send for weight in matrices for send in all_gather(case.axes["dwdp"], weight)]
+
+
+def summa(case: Case) -> Sends:
+    """2D and 2.5D: each product gathers its input over columns and its matrix over rows, as many elements as SUMMA's
+    broadcasts, (q−1)(MD + DF)/q² (van de Geijn and Watts 1997; Xu et al. 2021); products of one input share its gather.
+    Norms' statistics are added up over columns.
+    """
+    row, col = case.axes["row"], case.axes["col"]
+    rows = Fraction(case.rows, row * case.axes.get("depth", 1))
+    sends = [send for width in _entering(case) for send in all_gather(col, rows * width)]
+    sends += [send for weight, cut in _matrices(case, col) for send in all_gather(row, Fraction(weight, cut))]
+    return _some(sends + _statistics(case) * all_reduce(col, rows))
+
+
+def _entering(case: Case) -> list[int]:
+    """Elements a token brings to each group of products: normed twice, context, inside of feed-forward networks."""
+    model = case.model
+    inside = [times * width for times, width in _networks(case)]
+    return [model.hidden, model.hidden, model.heads * model.d, *inside]
+
+
+def _matrices(case: Case, heads: int) -> list[tuple[int, int]]:
+    """Elements of every matrix of a layer, and how far `heads` parts of heads or widths divide it."""
+    model, kind = case.model, case.kind
+    query, key, value, output = model.projections
+    grouped = gcd(model.kv_heads, heads)
+    found = [(query, heads), (key, grouped), (value, grouped), (output, heads)]
+    networks = model.network(model.ffn) if kind == "dense" else [*model.routed, *model.network(model.shared)]
+    return found + [(matrix, heads) for matrix in networks if matrix]
+
+
+def cube(case: Case) -> Sends:
+    """3D: each product gathers its input over j, its matrix over i, and scatters its sums over l; the next one with j
+    and l exchanged: (q−1)(MD + DF + MF)/q³ (Agarwal et al. 1995; Bian et al. 2021). Products of one input share its
+    gather; norms' statistics are added up over l.
+    """
+    i, j, over, model = case.axes["i"], case.axes["j"], case.axes["l"], case.model
+    sends = [send for weight, cut in _matrices(case, j) for send in all_gather(i, Fraction(weight, cut * over))]
+    sends += _statistics(case) * all_reduce(over, Fraction(case.rows, i * j))
+    key = Fraction(model.kv_heads * model.d, gcd(model.kv_heads, j))
+    sends += _there_and_back(case, 1, [Fraction(model.heads * model.d, j), key, key])
+    for times, width in _networks(case):
+        sends += _there_and_back(case, times, [Fraction(width, j)] * (2 if model.gated else 1))
+    return _some(sends)
+
+
+def _there_and_back(case: Case, times: int, made: list[Fraction]) -> Sends:
+    """Rows of the model's width, `times` a token, to products of these local widths, and from the first back again."""
+    j, over = case.axes["j"], case.axes["l"]
+    rows, width = Fraction(case.rows * times, case.axes["i"]), Fraction(case.model.hidden, over)
+    sums = [send for each in made for send in reduce_scatter(over, rows * each)]
+    return all_gather(j, rows * width) + sums + all_gather(over, rows * made[0]) + reduce_scatter(j, rows * width)
+
+
+def _networks(case: Case) -> list[tuple[int, int]]:
+    """Per feed-forward network of a layer how often it sees a token, and its width."""
+    model = case.model
+    if case.kind == "dense":
+        return [(1, model.ffn)]
+    return [(model.top_k, model.ffn), *[(1, model.shared)] * bool(model.shared)]
+
+
+def _statistics(case: Case) -> int:
+    """Sums of one number a token over the model's width: of norms, and of a shared expert's gate."""
+    return len(case.model.norms) + (case.kind == "moe" and case.model.shared > 0)
+
+
+def _some(sends: Sends) -> Sends:
+    """Those among more than one GPU."""
+    return [send for send in sends if send[1]]
