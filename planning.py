@@ -50,6 +50,13 @@ def _phases(request: Request, experiment: Experiment) -> list[Phase]:
     return list(dict.fromkeys(phases))
 
 
+def _one_at_a_time(job: Job) -> Iterator[str]:
+    """What a pipeline does with a batch that is not divided."""
+    plan = job.plan
+    if plan and plan.stages and plan.micro_batches == 1 and (stages := plan.size(plan.stages.axis)) > 1:
+        yield f"{plan.name}: micro_batches = 1 (one forward pass: of {stages} stages one works at a time)"
+
+
 class _Planner:
     """Plans the deployments of one model and notes what it assumes."""
 
@@ -74,7 +81,7 @@ class _Planner:
         for phase in self.phases:
             sizes = self._sizes(batch, phase)
             for job in jobs:
-                said = tuple(dict.fromkeys((*self.assumed, *job.assumed)))
+                said = tuple(dict.fromkeys((*self.assumed, *job.assumed, *_one_at_a_time(job))))
                 yield replace(job, phase=phase, sizes=sizes, assumed=said)
 
     def _job(self, text: str, role: str, make: Callable[[], Plan]) -> Job:
@@ -89,11 +96,11 @@ class _Planner:
         """The job with its stages counted, where costs decide them: those of the first phase."""
         if job.plan is None or job.plan.stages is None or not isinstance(job.plan.stages.layers, Fit):
             return job
-        job = replace(job, sizes=self._sizes(batch, self.phases[0]))
+        plan, job = job.plan, replace(job, sizes=self._sizes(batch, self.phases[0]))
         logical = build(self.model, self.phases[0])
         annotate(logical, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         try:
-            made, said = fitted(job.plan, logical, job.cluster, self.request.fused_attention)
+            made, said = fitted(plan, logical, job.cluster, self.request.fused_attention)
         except Refused as refused:
             return replace(job, plan=None, diagnostics=list(refused.diagnostics))
         return replace(job, plan=made, cluster=replace(job.cluster, gpus=made.gpus), assumed=said)
