@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -15,8 +16,9 @@ from .ir.local import FULL_NAMES
 from .ir.module import annotate, sizes_of
 from .job import Job, Request
 from .passes.apart import apart
+from .passes.divide import divided
 from .passes.expand import expand
-from .passes.judge import judge
+from .passes.judge import fits, judge, overloads
 from .passes.measure import measure
 from .passes.verify import Field, Floats, verify
 from .pipeline import lower, text_of
@@ -35,13 +37,18 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         job.logical, job.per_expert = text_of(logical), request.per_expert
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
+        job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
+        least = _divided(job, request)
+        if least and fits(least[1]):
+            return compile_job(_in_micro_batches(job, *least), request, watch)
         grouped = expand(job.module, job.model.name, tuple(_facts(job)))
         job.graph = apart(grouped) if request.per_expert else grouped
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module), numbers)
-        job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
-        where = f"{job.model.name} {job.name}"
-        job.diagnostics += [*job.verdict.diagnostics, *judge(job.figures, where, request.max_imbalance)]
+        job.assumed += tuple(_one_at_a_time(job))
+        said = judge(job.figures, f"{job.model.name} {job.name}", request.max_imbalance)
+        heavy = overloads(job.figures, least[1] if least else None, f"{job.model.name} {job.name}", job.cluster.stated)
+        job.diagnostics += [*job.verdict.diagnostics, *heavy, *said]
     except Refused as refused:
         job.diagnostics += [replace(d, where=f"{job.name}: {d.where}") for d in refused.diagnostics]
     return job
@@ -55,6 +62,29 @@ def _check_micro_batches(job: Job) -> None:
         expected = f"a divisor of {batch} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})"
         hint = f"use --micro-batches {max(count for count in works if count <= runs)}"
         raise Refused(Diagnostic("micro-batches", problem, "", expected, str(runs), hint))
+
+
+def _divided(job: Job, request: Request) -> tuple[int, dict[str, Any]] | None:
+    """Where a deployment does not fit, and no one said in how many micro-batches: the fewest that do, or the most."""
+    if job.module is None or not (job.plan and job.plan.divisible) or fits(job.figures):
+        return None
+    return divided(job.module, job.cluster.memory, request.fused_attention)
+
+
+def _in_micro_batches(job: Job, runs: int, figures: dict[str, Any]) -> Job:
+    """The job as it fits, and why: the memory of the GPUs that need most."""
+    assert job.plan is not None
+    before, after = (max(part["peak_bytes"] for part in each["classes"]) for each in (job.figures, figures))
+    why = f"{before / 1e9:.1f} GB a GPU, so it needs {after / 1e9:.1f} of {job.cluster.memory / 1e9:.1f} GB"
+    said = f"{job.name}: micro_batches = {runs} (the fewest that fit: at once the batch needs {why})"
+    return replace(job, plan=replace(job.plan, micro_batches=runs, divisible=False), assumed=(*job.assumed, said))
+
+
+def _one_at_a_time(job: Job) -> Iterator[str]:
+    """What a pipeline does with a batch that is not divided."""
+    plan = job.plan
+    if plan and plan.stages and plan.micro_batches == 1 and (stages := plan.size(plan.stages.axis)) > 1:
+        yield f"{job.name}: micro_batches = 1 (one forward pass: of {stages} stages one works at a time)"
 
 
 def _facts(job: Job) -> Iterator[str]:

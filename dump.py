@@ -30,6 +30,8 @@ class Dumps:
             sys.stderr.write(f"// IR of {job.model.name}, {job.strategy}, after {name}\n{text}")
         if self.folder is not None:
             home = self.folder / safe(job.model.name) / safe(job.strategy)
+            if name == "logical":  # it may be lowered anew, in micro-batches
+                self._texts = {path: text for path, text in self._texts.items() if path.parent != home}
             number = sum(path.parent == home for path in self._texts)
             self._texts[home / f"{number:02}-{name}.mlir"] = text
 

@@ -139,7 +139,7 @@ class _Fitting:
             self.stages.where or self.plan.name,
             expected=f"at most {human(self._capacity)} ({self._named()})",
             actual=f"{arithmetic} = {human(alone[layer])}",
-            hint=f"{self._cut_further()}a capacity of {human(alone[layer])}, or a smaller batch",
+            hint=f"{self._cut_further()}a capacity of {human(alone[layer])}, a smaller batch, or more --micro-batches",
         )
 
     def _named(self) -> str:

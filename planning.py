@@ -50,13 +50,6 @@ def _phases(request: Request, experiment: Experiment) -> list[Phase]:
     return list(dict.fromkeys(phases))
 
 
-def _one_at_a_time(job: Job) -> Iterator[str]:
-    """What a pipeline does with a batch that is not divided."""
-    plan = job.plan
-    if plan and plan.stages and plan.micro_batches == 1 and (stages := plan.size(plan.stages.axis)) > 1:
-        yield f"{plan.name}: micro_batches = 1 (one forward pass: of {stages} stages one works at a time)"
-
-
 class _Planner:
     """Plans the deployments of one model and notes what it assumes."""
 
@@ -81,7 +74,7 @@ class _Planner:
         for phase in self.phases:
             sizes = self._sizes(batch, phase)
             for job in jobs:
-                said = tuple(dict.fromkeys((*self.assumed, *job.assumed, *_one_at_a_time(job))))
+                said = tuple(dict.fromkeys((*self.assumed, *job.assumed)))
                 yield replace(job, phase=phase, sizes=sizes, assumed=said)
 
     def _job(self, text: str, role: str, make: Callable[[], Plan]) -> Job:

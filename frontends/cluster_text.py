@@ -73,5 +73,6 @@ def _cluster(text: ClusterText, known: tuple[str, Gpu] | None) -> tuple[Cluster,
         link_across=value("links.across", text.links.across, gpu.across if gpu else 0, "GB/s"),
         cache=int(text.cache or (gpu.cache if gpu else 0) or 0),
         flops=text.flops or (gpu.flops if gpu else 0),
+        stated=bool(text.gpu or text.memory),
     )
     return cluster, tuple(assumed)

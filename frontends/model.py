@@ -89,7 +89,7 @@ class Model:
 @dataclass(frozen=True)
 class Cluster:
     """GPUs and their links. `memory` and `cache` (0: unknown) in bytes per GPU, `flops` (0: unknown) its peak of dense
-    BF16 per second; links in bytes per second per GPU, one direction.
+    BF16 per second; links in bytes per second per GPU, one direction. `stated`: the description says what memory it is.
 
     `gpus` is None where the description leaves it to the mesh.
     """
@@ -102,6 +102,7 @@ class Cluster:
     link_across: float
     cache: int = 0
     flops: float = 0
+    stated: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def resolve(
     cut = _stages(choice, stages, where)
     if cut is not None and gpus is None:
         cut = _opened(choice, cut)
+    runs = micro_batches or _micro_batches(choice, where)
     axes = sized(choice.components, gpus, where)
     if cut is not None:
         _check_listed(cut, axes, where)
@@ -53,7 +54,8 @@ def resolve(
         stores=tuple(rule for component in choice.components for rule in component.strategy.stores),
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
-        micro_batches=micro_batches or _micro_batches(choice, where),
+        micro_batches=runs or 1,
+        divisible=runs is None,
     )
 
 
@@ -67,13 +69,13 @@ def strategies() -> list[Strategy]:
     return [builtin_strategy(name) for name in builtin_names()]
 
 
-def _micro_batches(choice: Choice, where: str) -> int:
-    """Those that a strategy of a product states; 1 where none does."""
+def _micro_batches(choice: Choice, where: str) -> int | None:
+    """Those that a strategy of a product states."""
     stated = {c.strategy.micro_batches for c in choice.components if c.strategy.micro_batches}
     if len(stated) > 1:
         problem = f"strategies of the product state {' and '.join(map(str, sorted(stated)))} micro-batches"
         raise Refused(Diagnostic("micro-batches", problem, where, "one number", hint="say which: --micro-batches N"))
-    return next(iter(stated), 1)
+    return next(iter(stated), None)
 
 
 def _stages(choice: Choice, text: str | None, where: str) -> Stages | None:

@@ -89,6 +89,8 @@ class Plan:
     where: str = ""
     micro_batches: int = 1
     """The program runs so often, each time on an equal part of the batch."""
+    divisible: bool = False
+    """No one said how often: it may be more, for memory's sake."""
     stores: tuple[Rule, ...] = ()
 
     @property

@@ -1,6 +1,6 @@
 """judge: what the figures of a deployment say against it: memory that does not fit, load that is unbalanced.
 
-warning[DEP5] GPUs 0-3 need 205.5 GB at their peak      expected at most 80.0 GB, actual weights … + KV cache … + …
+error[DEP5] GPUs 0-3 need 205.5 GB at their peak      expected at most 80.0 GB, actual weights … + KV cache … + …
 """
 
 from __future__ import annotations
@@ -15,25 +15,37 @@ BALANCED = 1.10
 
 
 def judge(figures: dict[str, Any], where: str, max_imbalance: float | None = None) -> Iterator[Diagnostic]:
-    """Findings on figures from `measure`. Imbalance is an error above `max_imbalance`, else a warning above 1.10."""
-    yield from (_does_not_fit(part, where) for part in figures["classes"] if part["fits"] is False)
+    """Findings on the balance of figures from `measure`: an error above `max_imbalance`, else a warning above 1.10."""
     limit, severity = (BALANCED, "warning") if max_imbalance is None else (max_imbalance, "error")
     for load, ratio in figures["balance"].items():
         if ratio is not None and ratio > limit:
             yield _unbalanced(figures["classes"], load, ratio, where, limit, severity)
 
 
-def _does_not_fit(part: dict[str, Any], where: str) -> Diagnostic:
-    return Diagnostic(
-        "DEP5",
-        f"GPUs {part['gpus']} need {_gb(part['peak_bytes'])} at their peak",
-        where,
-        expected=f"at most {_gb(part['capacity_bytes'])}",
-        actual=f"weights {_gb(part['weight_bytes'])} + KV cache {_gb(part['kv_cache_bytes'])}"
-        f" + activations {_gb(part['activation_peak_bytes'])}",
-        hint="use more GPUs, a smaller batch, or cut more dimensions",
-        severity="warning",
-    )
+def fits(figures: dict[str, Any]) -> bool:
+    """Does no GPU need more memory than it has, as far as sizes are known?"""
+    return all(part["fits"] is not False for part in figures["classes"])
+
+
+def overloads(figures: dict[str, Any], least: dict[str, Any] | None, where: str, stated: bool) -> Iterator[Diagnostic]:
+    """GPUs that need more memory than they have: an error where that is stated, a warning where it is only assumed.
+
+    `least`: the figures with as many micro-batches as there can be, where that was tried.
+    """
+    for index, part in enumerate(figures["classes"]):
+        if part["fits"] is False:
+            small = least["classes"][index] if least else None
+            smaller = f" ({_gb(small['activation_peak_bytes'])} in the smallest micro-batches)" if small else ""
+            yield Diagnostic(
+                "DEP5",
+                f"GPUs {part['gpus']} need {_gb(part['peak_bytes'])} at their peak",
+                where,
+                expected=f"at most {_gb(part['capacity_bytes'])}",
+                actual=f"weights {_gb(part['weight_bytes'])} + KV cache {_gb(part['kv_cache_bytes'])}"
+                f" + activations {_gb(part['activation_peak_bytes'])}{smaller}",
+                hint="use more GPUs, a smaller batch, or cut more dimensions",
+                severity="error" if stated else "warning",
+            )
 
 
 def _unbalanced(

@@ -194,15 +194,15 @@ def test_one_refused_proposal_does_not_withhold_the_other(tmp_path: Path) -> Non
     assert "indivisible" in refused["reason"][0]
 
 
-def test_a_plan_that_does_not_fit_warns_with_the_arithmetic(tmp_path: Path) -> None:
+def test_a_plan_that_does_not_fit_is_refused_with_the_arithmetic(tmp_path: Path) -> None:
     source = description(
         tmp_path,
         "model: llama-3.1-70b\ncluster: {gpu: A100, gpus: 2}\nstrategies: [tp]\nbaseline: none\n"
         "sizes: {batch_size: 256, seq_len: 4096}\n",
     )
     done = dagc("lower", source, "--no-svg", "--out", tmp_path / "out")
-    assert done.exit_code == 0
-    assert "warning[DEP5]" in done.output
+    assert done.exit_code == 1
+    assert "error[DEP5]" in done.output
     assert "weights 70.6 GB + KV cache" in done.output
 
 

@@ -1,5 +1,7 @@
 """A batch in micro-batches: one program run m times, figures of all of it, memory of one."""
 
+from pathlib import Path
+
 import pytest
 from plans import PLANS, at, logical
 from xdsl.dialects.builtin import StringAttr
@@ -73,3 +75,60 @@ def test_their_number_is_in_the_text_of_a_module() -> None:
     assert read is not None
     assert read.micro_batches == 4
     assert read.stages is not None
+
+
+DESCRIBED = """\
+model: llama-3.1-70b
+cluster: {%s}
+strategies: [%s]
+baseline: none
+sizes: {batch_size: %d, seq_len: 4096}
+"""
+
+
+def described(tmp_path: Path, strategy: str, batch: int, cluster: str = "gpu: H100, gpus: 4", **asked: object) -> Job:
+    (tmp_path / "m.yaml").write_text(DESCRIBED % (cluster, strategy, batch))
+    request = Request(str(tmp_path / "m.yaml"), **asked)  # type: ignore[arg-type]
+    (job,) = (driver.compile_job(job, request) for job in plan(request))
+    return job
+
+
+def needs(job: Job) -> int:
+    return max(part["peak_bytes"] for part in job.figures["classes"])
+
+
+def test_the_fewest_that_fit_are_taken_where_none_are_given(tmp_path: Path) -> None:
+    job = described(tmp_path, "tp", 64)
+    assert (job.status, job.micro_batches) == ("valid", 2)
+    assert needs(job) <= job.cluster.memory < needs(described(tmp_path, "tp", 64, micro_batches=1))
+    (said,) = (text for text in job.assumed if "micro_batches" in text)
+    assert said.endswith("the fewest that fit: at once the batch needs 81.4 GB a GPU, so it needs 69.1 of 80.0 GB)")
+
+
+def test_every_replica_has_a_part_of_every_micro_batch(tmp_path: Path) -> None:
+    job = described(tmp_path, '"dp=2,tp=4"', 150, "gpu: H100, gpus: 8")
+    assert (job.status, job.micro_batches) == ("valid", 3)
+
+
+def test_given_ones_are_kept_though_they_do_not_fit(tmp_path: Path) -> None:
+    job = described(tmp_path, "tp", 64, micro_batches=1)
+    (found,) = job.diagnostics
+    assert (found.code, found.severity, job.micro_batches) == ("DEP5", "error", 1)
+
+
+def test_what_no_number_makes_fit_is_refused_with_the_arithmetic(tmp_path: Path) -> None:
+    (found,) = described(tmp_path, "tp", 64, "gpu: H100, gpus: 2").diagnostics
+    assert (found.code, found.severity) == ("DEP5", "error")
+    assert found.actual == (
+        "weights 70.6 GB + KV cache 42.9 GB + activations 37.9 GB (0.6 GB in the smallest micro-batches)"
+    )
+
+
+def test_memory_that_is_only_assumed_is_a_warning(tmp_path: Path) -> None:
+    (found,) = described(tmp_path, "tp", 64, "gpus: 2").diagnostics
+    assert (found.code, found.severity) == ("DEP5", "warning")
+
+
+def test_nothing_is_sought_where_the_batch_is_left_free(tmp_path: Path) -> None:
+    job = described(tmp_path, "tp", 64, batch_size="symbolic")
+    assert (job.status, job.micro_batches) == ("valid", 1)
