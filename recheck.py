@@ -66,7 +66,8 @@ def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Che
 
 
 def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:
-    checked = Checked(f"{entry.get('model')}/{entry.get('strategy')} {entry.get('phase')}")
+    phase = entry.get("phase", "prefill")
+    checked = Checked(f"{entry.get('model')}/{entry.get('strategy')}" + (f".{phase}" if phase != "prefill" else ""))
     try:
         files = {key: _within(folder, entry[key]) for key in ("logical", "ir", "report")}
         certificate = _json(files["report"])["certificate"]
