@@ -9,6 +9,7 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
+from .choosing import kept
 from .diagnostics import Diagnostic, Refused
 from .frontends.build import build
 from .frontends.model import Phase
@@ -29,6 +30,8 @@ Watch = Callable[[Job, str, ModuleOp], None]
 
 def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     """Make one deployment; what is wrong with it ends in `job.diagnostics`, never in an exception."""
+    if job.alternatives:
+        return kept([compile_job(one, request, watch) for one in job.alternatives])
     if job.plan is None:
         return job
     try:

@@ -27,9 +27,9 @@ class Dumps:
             return
         text = text_of(module)
         if self.to_stderr:
-            sys.stderr.write(f"// IR of {job.model.name}, {job.strategy}, after {name}\n{text}")
+            sys.stderr.write(f"// IR of {job.model.name}, {job.name}, after {name}\n{text}")
         if self.folder is not None:
-            home = self.folder / safe(job.model.name) / safe(job.strategy)
+            home = self.folder / safe(job.model.name) / safe(job.name)
             if name == "logical":  # it may be lowered anew, in micro-batches
                 self._texts = {path: text for path, text in self._texts.items() if path.parent != home}
             number = sum(path.parent == home for path in self._texts)

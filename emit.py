@@ -148,6 +148,7 @@ def _entry(job: Job, graph: Deployment | None, options: Options) -> dict[str, An
         "nodes": graph.nodes if graph else None,
         "edges": graph.edges if graph else None,
         "dot_view": _main_view(graph, options.full).name if graph else None,
+        "alternative": next((one.name for one in job.considered if one.kept), None),
     }
 
 
@@ -163,6 +164,7 @@ def _report(job: Job, entry: dict[str, Any], certified: dict[str, str | bytes]) 
         certificate=certificate(verdict.layers, needed, verdict.bounds, graph, certified),
         assumed=job.assumed,
         diagnostics=job.diagnostics,
+        alternatives=[asdict(one) for one in job.considered],
     )
 
 

@@ -40,9 +40,23 @@ class Request:
     numeric: bool = False
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """What came of one way that a strategy lists: bytes that a GPU sends, whether it was kept, and why (not)."""
+
+    name: str
+    bytes_sent_per_gpu: int | str | None
+    kept: bool
+    why: str
+
+
 @dataclass
 class Job:
-    """One deployment to make, and what came of it. Without a plan, `diagnostics` say why it could not be planned."""
+    """One deployment to make, and what came of it. Without a plan, `diagnostics` say why it could not be planned.
+
+    `asked`: what the strategy was called. Of one that lists alternatives `alternatives` are the jobs of all, each named
+    by `alternative`; in what comes of it, `considered`.
+    """
 
     model: Model
     strategy: str
@@ -61,6 +75,10 @@ class Job:
     verdict: Verdict | None = None
 
     per_expert: bool = False
+    asked: str = ""
+    alternative: str = ""
+    alternatives: tuple[Job, ...] = ()
+    considered: tuple[Alternative, ...] = ()
 
     @property
     def bound(self) -> dict[str, int | None]:
@@ -79,7 +97,8 @@ class Job:
     @property
     def name(self) -> str:
         """The strategy, and the phase where it is not prefill: what files and messages call the deployment."""
-        return self.strategy if self.phase is Phase.PREFILL else f"{self.strategy}.{self.phase}"
+        name = f"{self.strategy} ({self.alternative})" if self.alternative else self.strategy
+        return name if self.phase is Phase.PREFILL else f"{name}.{self.phase}"
 
     @property
     def status(self) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from .choosing import folded
 from .diagnostics import Diagnostic, Refused
 from .fitting import fitted, is_open
 from .frontends.build import build
 from .frontends.model import Experiment, Model, Phase
 from .frontends.source import experiment_of
-from .frontends.strategy import has_stages, resolve
+from .frontends.strategy import alternatives, has_stages, resolve
 from .ir.module import annotate, sizes_of
 from .ir.plan import Fit, Plan
 from .job import Job, Request
@@ -63,7 +64,7 @@ class _Planner:
 
     def jobs(self) -> Iterator[Job]:
         texts = list(dict.fromkeys(self.request.strategies or self.experiment.strategies))
-        jobs = [self._job(text, "proposed", lambda text=text: self._proposal(text, len(texts))) for text in texts]
+        jobs = [job for text in texts for job in self._proposals(text, len(texts))]
         if any(is_open(job.plan) for job in jobs if job.plan):  # how many GPUs there are follows from the sizes
             batch = self._batch([job.plan for job in jobs if job.plan])
             jobs = [self._fitted(job, batch) for job in jobs]
@@ -73,9 +74,21 @@ class _Planner:
         jobs = [self._fitted(job, batch) for job in jobs]
         for phase in self.phases:
             sizes = self._sizes(batch, phase)
-            for job in jobs:
-                said = tuple(dict.fromkeys((*self.assumed, *job.assumed)))
-                yield replace(job, phase=phase, sizes=sizes, assumed=said)
+            said = [tuple(dict.fromkeys((*self.assumed, *job.assumed))) for job in jobs]
+            yield from folded(
+                [replace(job, phase=phase, sizes=sizes, assumed=a) for job, a in zip(jobs, said, strict=True)]
+            )
+
+    def _jobs(self, text: str, role: str, mesh: str | None, make: Callable[[str], Plan]) -> Iterator[Job]:
+        """What a text names, or each alternative that it lists."""
+        for way in self._ways(text, mesh):
+            yield replace(self._job(text, role, lambda way=way: make(way)), asked=text, alternative=way)
+
+    def _ways(self, text: str, mesh: str | None) -> tuple[str, ...]:
+        try:
+            return alternatives(text, mesh, self.experiment.inline)
+        except Refused:  # whoever resolves it says why
+            return ("",)
 
     def _job(self, text: str, role: str, make: Callable[[], Plan]) -> Job:
         cluster = replace(self.experiment.cluster, gpus=self.gpus)
@@ -98,20 +111,30 @@ class _Planner:
             return replace(job, plan=None, diagnostics=list(refused.diagnostics))
         return replace(job, plan=made, cluster=replace(job.cluster, gpus=made.gpus), assumed=said)
 
-    def _proposal(self, text: str, others: int) -> Plan:
+    def _proposals(self, text: str, others: int) -> Iterator[Job]:
+        return self._jobs(text, "proposed", self.request.mesh, lambda way: self._proposal(text, others, way))
+
+    def _proposal(self, text: str, others: int, alternative: str) -> Plan:
         """A named strategy with the request's mesh; `--stages` binds where there are stages."""
         stages = self.request.stages
         if others > 1 and not has_stages(text, self.request.mesh, self.experiment.inline):
             stages = None
-        made = self._resolved(text, self.request.mesh, stages)
+        made = self._resolved(text, self.request.mesh, stages, alternative)
         if self.gpus is None and not is_open(made):
             self.assumed.append(f"gpus = {made.gpus} (what the mesh of {text} needs)")
         return made
 
-    def _resolved(self, text: str, mesh: str | None = None, stages: str | None = None) -> Plan:
+    def _resolved(self, text: str, mesh: str | None, stages: str | None, alternative: str) -> Plan:
         """What a text stands for on these GPUs, the batch in as many parts as the request says."""
-        runs, inline = self.request.micro_batches, self.experiment.inline
-        return resolve(text, gpus=self.gpus, mesh=mesh, stages=stages, micro_batches=runs, inline=inline)
+        return resolve(
+            text,
+            gpus=self.gpus,
+            mesh=mesh,
+            stages=stages,
+            micro_batches=self.request.micro_batches,
+            inline=self.experiment.inline,
+            alternative=alternative,
+        )
 
     def _baseline(self) -> Iterator[Job]:
         text, stages = self.request.baseline or self.experiment.baseline, None
@@ -120,7 +143,7 @@ class _Planner:
             cut = f", stages {stages}" if stages else ""
             self.assumed.append(f"baseline = {text}{cut} (tensor parallel inside a node, pipeline parallel across)")
         if text != "none":
-            yield self._job(text, "baseline", lambda: self._resolved(text, stages=stages))
+            yield from self._jobs(text, "baseline", None, lambda way: self._resolved(text, None, stages, way))
 
     def _usual_baseline(self) -> tuple[str, str | None]:
         """Tensor parallel inside a node as far as the heads divide, pipeline parallel across; uneven if need be."""

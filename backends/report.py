@@ -19,11 +19,13 @@ def report(
     certificate: dict[str, Any],
     assumed: Sequence[str],
     diagnostics: Sequence[Diagnostic],
+    alternatives: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Everything that is known of one deployment, as plain data."""
     return {
         **identity,
         "plan": _plan(plan) if plan else None,
+        "alternatives": list(alternatives),
         "sizes": {str(name): sizes[symbol] for symbol, name in FULL_NAMES.items() if symbol in sizes},
         "assumptions": list(assumed),
         "warnings": [d.as_dict() for d in diagnostics if d.severity == "warning"],
@@ -39,6 +41,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "about": plan.about,
         "mesh": {axis.name: axis.size for axis in plan.axes},
         "rules": [_rule(rule) for rule in plan.rules],
+        "stores": [_rule(rule) for rule in plan.stores],
         "stages": _stages(plan.stages) if plan.stages else None,
         "micro_batches": plan.micro_batches,
     }

@@ -91,6 +91,16 @@ def modules_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
     return table
 
 
+def alternatives_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
+    """Per deployment the alternatives of its strategy, and why each was kept or not. Entries: (strategy, one)."""
+    table = _table("alternatives", ("strategy", "alternative", "kept", "why"), ("sent per GPU",))
+    for strategy, one in entries:
+        size = one["bytes_sent_per_gpu"]
+        kept, sent = "kept" if one["kept"] else "", "–" if size is None else short(size, "B")
+        table.add_row(escape(strategy), escape(one["name"]), kept, escape(one["why"]), sent)
+    return table
+
+
 def short(value: int | str, unit: str = "") -> str:
     """939524096 → "939.5 M"; an expression stays as it is."""
     if isinstance(value, str):

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,9 @@ def _report(jobs: list[Job], found: list[Diagnostic], manifest: dict[str, Any], 
             "assumptions": list(dict.fromkeys(a for j in jobs for a in j.assumed)),
         }
         figures = {f"{job.model.name}/{job.name}": job.figures for job in jobs}
+        extra["alternatives"] = {
+            f"{job.model.name}/{job.name}": [asdict(one) for one in job.considered] for job in jobs if job.considered
+        }
         click.echo(json.dumps({**manifest, **extra, "measurements": figures}, indent=1, ensure_ascii=False))
         return
     for diagnostic in found:
@@ -100,3 +104,5 @@ def _tables(jobs: list[Job]) -> None:
         console.print(terminal.figures_table(model, [(j.name, j.status, j.figures) for j in mine]))
         console.print(terminal.collectives_table([(j.name, j.figures) for j in mine]))
         console.print(terminal.modules_table([(j.name, j.figures) for j in mine]))
+        if considered := [(j.name, asdict(one)) for j in mine for one in j.considered]:
+            console.print(terminal.alternatives_table(considered))

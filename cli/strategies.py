@@ -20,10 +20,16 @@ def strategies(name: str | None, as_json: bool) -> None:
         return
     found = known()
     if as_json:
-        entries = [{"name": s.name, "about": s.about, "needs": s.needs, "axes": [a for a, _ in s.axes]} for s in found]
+        entries = [
+            {"name": s.name, "about": s.about, "needs": s.needs, "axes": [a for a, _ in s.axes]}
+            | ({"alternatives": [way.alternative for way in s.alternatives]} if s.alternatives else {})
+            for s in found
+        ]
         click.echo(json.dumps(entries, indent=1, ensure_ascii=False))
         return
     width = max(len(s.name) for s in found)
     for s in found:
         click.echo(f"{s.name:<{width}}  {s.about}")
-        click.echo("".join(f"{'':<{width}}  needs: {need}\n" for need in s.needs), nl=False)
+        ways = " | ".join(way.alternative for way in s.alternatives)
+        said = [*(f"needs: {need}" for need in s.needs), *[f"alternatives: {ways}"] * bool(ways)]
+        click.echo("".join(f"{'':<{width}}  {line}\n" for line in said), nl=False)

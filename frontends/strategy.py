@@ -30,15 +30,18 @@ def resolve(
     micro_batches: int | None = None,
     inline: Mapping[str, object] | None = None,
     base: Path | None = None,
+    alternative: str = "",
 ) -> Plan:
     """The plan that a strategy's name, file or mesh stands for, on so many GPUs (None: as many as its mesh has).
 
     `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers, `micro_batches` their number;
-    `inline` are the strategies that a description holds; file names are looked for under `base`. Refused with what
-    would work.
+    `inline` are the strategies that a description holds; file names are looked for under `base`; of `alternatives` the
+    one of this name is meant, or the first. Refused with what would work.
     """
     where = shown(text, quoted=False)
-    choice = choose(text, mesh, inline or {}, base)
+    ways = choose(text, mesh, inline or {}, base).ways
+    choice = ways[alternative or next(iter(ways))]
+    _check_sized(choice, where)
     cut = _stages(choice, stages, where)
     if cut is not None and gpus is None:
         cut = _opened(choice, cut)
@@ -59,6 +62,13 @@ def resolve(
     )
 
 
+def alternatives(
+    text: str, mesh: str | None = None, inline: Mapping[str, object] | None = None, base: Path | None = None
+) -> tuple[str, ...]:
+    """The names of the ways that a strategy lists; one without a name where it lists none."""
+    return tuple(choose(text, mesh, inline or {}, base).ways)
+
+
 def has_stages(text: str, mesh: str | None, inline: Mapping[str, object]) -> bool:
     """Does what is named cut the layers into stages?"""
     return any(component.strategy.stages for component in choose(text, mesh, inline, None).components)
@@ -67,6 +77,15 @@ def has_stages(text: str, mesh: str | None, inline: Mapping[str, object]) -> boo
 def strategies() -> list[Strategy]:
     """Every strategy that comes with dagc."""
     return [builtin_strategy(name) for name in builtin_names()]
+
+
+def _check_sized(choice: Choice, where: str) -> None:
+    """Refused where an axis is sized that an alternative does not have."""
+    for component in choice.components:
+        known = dict(component.strategy.axes)
+        if missing := [axis for axis in component.sizes if axis not in known]:
+            problem = f"{component.strategy.alternative} has no axis {missing[0]}"
+            raise Refused(Diagnostic("mesh", problem, where, ", ".join(known), ", ".join(component.sizes)))
 
 
 def _micro_batches(choice: Choice, where: str) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class Component:
         """The strategy's axes, sized as far as the user or the strategy's file sizes them."""
         return tuple((axis, self.sizes.get(axis, size)) for axis, size in self.strategy.axes)
 
+    @property
+    def ways(self) -> list[Component]:
+        """One for each alternative that the strategy lists; itself where it lists none."""
+        return [Component(way, dict(self.sizes)) for way in self.strategy.alternatives] or [self]
+
 
 @dataclass
 class Choice:
@@ -41,6 +47,13 @@ class Choice:
 
     name: str
     components: list[Component]
+
+    @property
+    def ways(self) -> dict[str, Choice]:
+        """By name every combination of alternatives; itself, without a name, where none are listed."""
+        combined = [list(each) for each in product(*(component.ways for component in self.components))]
+        named = ["; ".join(c.strategy.alternative for c in each if c.strategy.alternative) for each in combined]
+        return {name: Choice(self.name, each) for name, each in zip(named, combined, strict=True)}
 
 
 def is_file_name(text: str) -> bool:

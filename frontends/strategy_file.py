@@ -10,13 +10,14 @@ rules:
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
+alternatives: {…: {rules: […]}, …}      # ways to do it, each with what it says beside all of this (`alternatives.py`)
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from pydantic import Field, PlainValidator
 from ..diagnostics import Diagnostic, Refused, nearest
 from ..ir import orders
 from ..ir.plan import Rule, Stages
+from .alternatives import variants
 from .parsed import Parsed, read_text, shown
 from .schema import Strict, checked
 from .stages_text import StagesText, stages_of, stages_problems
@@ -62,6 +64,9 @@ class Strategy:
     needs: tuple[str, ...] = ()
     """In words, what sizes and models it takes; the compiler checks that, these are for readers."""
     micro_batches: int | None = None
+    alternative: str = ""
+    alternatives: tuple[Strategy, ...] = ()
+    """Whole strategies, each called `alternative`; this one then has the axes of all, and is else as the first."""
 
 
 def _parts(value: Any) -> int | None:
@@ -134,7 +139,28 @@ class StrategyText(Strict):
 
 
 def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy:
-    """A checked strategy. Refused with everything that is wrong in it."""
+    """A checked strategy. Refused with everything that is wrong in it, or in any of its alternatives."""
+    ways = variants(parsed)
+    return _of_all(ways, parsed, name, builtin) if ways else _parsed(parsed, name, builtin)
+
+
+def _of_all(ways: dict[str, Parsed], parsed: Parsed, name: str, builtin: bool) -> Strategy:
+    made: list[Strategy] = []
+    problems: list[Diagnostic] = []
+    for way, file in ways.items():
+        try:
+            one = _parsed(file, name, builtin)
+            made.append(replace(one, alternative=way, about=f"{one.about}: {way}" if one.about else way))
+        except Refused as refused:
+            problems += refused.diagnostics
+    if problems:
+        raise Refused(*dict.fromkeys(problems))
+    axes = dict(pair for one in reversed(made) for pair in one.axes)
+    ordered = tuple((axis, axes[axis]) for axis in dict.fromkeys(axis for one in made for axis, _ in one.axes))
+    return replace(made[0], axes=ordered, about=parsed.data.get("about", ""), alternative="", alternatives=tuple(made))
+
+
+def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
     text, problems = checked(StrategyText, parsed)
     if text is None:
         raise Refused(*problems)
