@@ -27,6 +27,7 @@ class Request:
     baseline: str | None = None
     mesh: str | None = None
     stages: str | None = None
+    layers_per_chunk: int | None = None
     gpus: int | None = None
     micro_batches: int | None = None
     batch_size: int | str | None = None

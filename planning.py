@@ -14,6 +14,7 @@ from .fitting import fitted, is_open
 from .frontends.build import build
 from .frontends.model import Experiment, Model, Phase
 from .frontends.source import experiment_of
+from .frontends.stages_text import interleaved
 from .frontends.strategy import alternatives, has_stages, resolve
 from .ir.module import annotate, sizes_of
 from .ir.plan import Fit, Plan
@@ -119,10 +120,17 @@ class _Planner:
         stages = self.request.stages
         if others > 1 and not has_stages(text, self.request.mesh, self.experiment.inline):
             stages = None
-        made = self._resolved(text, self.request.mesh, stages, alternative)
+        made = self._interleaved(self._resolved(text, self.request.mesh, stages, alternative))
         if self.gpus is None and not is_open(made):
             self.assumed.append(f"gpus = {made.gpus} (what the mesh of {text} needs)")
         return made
+
+    def _interleaved(self, made: Plan) -> Plan:
+        """The plan with its stages in chunks, where the request says how long these are."""
+        stages, each = made.stages, self.request.layers_per_chunk
+        if stages is None or each is None:
+            return made
+        return replace(made, stages=interleaved(stages, made.size(stages.axis), len(self.model.layers), each))
 
     def _resolved(self, text: str, mesh: str | None, stages: str | None, alternative: str) -> Plan:
         """What a text stands for on these GPUs, the batch in as many parts as the request says."""

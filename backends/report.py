@@ -54,4 +54,4 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _stages(stages: Stages) -> dict[str, Any]:
     layers = list(stages.layers) if isinstance(stages.layers, tuple) else str(stages.layers)
-    return {"axis": stages.axis, "layers": layers}
+    return {"axis": stages.axis, "layers": layers} | ({"chunks": stages.chunks} if stages.chunks > 1 else {})

@@ -29,6 +29,12 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option("--gpus", type=POSITIVE, help="Number of GPUs; sizes the one axis left open."),
     click.option("--stages", help="Layers per pipeline stage: even, uneven, fit, flops, or 24,24,23,23."),
     click.option(
+        "--num-layers-per-virtual-pipeline-stage",
+        "layers_per_chunk",
+        type=POSITIVE,
+        help="Interleaved stages: runs of so many layers are dealt out to the stages in turn.",
+    ),
+    click.option(
         "--micro-batches", type=POSITIVE, help="The batch goes through in so many equal parts, one after the other."
     ),
     click.option("--batch-size", type=SIZE, help="Sequences in the batch, or symbolic."),

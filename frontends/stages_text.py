@@ -6,6 +6,7 @@ stages: {axis: pp, layers: fit}         # so that the largest stage is as small 
   capacity: 900 MB                      # what is to fit: bytes of a GPU, or its memory or cache; memory if not said
   of: [weights, activations, buffers]   # what counts; [weights, kv_cache, peak] if not said
   how: fewest                           # fill stage after stage; balanced if not said
+stages: {axis: pp, layers: even, chunks: 2}     # interleaved: so many runs of layers a stage, dealt out in turn
 
 An axis without a size, and without a number of GPUs, gets as few stages as fit.
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
@@ -57,18 +59,23 @@ class StagesText(Strict):
     capacity: Annotated[Any, PlainValidator(_capacity)] | None = None
     of: Annotated[list[Literal["weights", "kv_cache", "activations", "buffers", "peak"]], Field(max_length=5)] = []
     how: Literal["fewest", "balanced"] | None = None
+    chunks: Annotated[int, Field(ge=1, le=MAX_LAYERS)] = 1
 
 
 def stages_of(text: StagesText, where: str) -> Stages:
     """The cut that a file asks for."""
     if text.layers not in ("fit", "flops"):
-        return Stages(text.axis, text.layers, where)
+        return Stages(text.axis, text.layers, where, text.chunks)
     by = "flops" if text.layers == "flops" else "bytes"
     return Stages(text.axis, Fit(by, text.capacity or "memory", tuple(text.of), text.how or ""), where)
 
 
 def stages_problems(text: StagesText, parsed: Parsed) -> Iterator[Diagnostic]:
     """Keys that say nothing about a cut of this kind."""
+    if text.chunks > 1 and text.layers in ("fit", "flops"):
+        hint = "remove chunks, or list the layers of each"
+        problem = "stages that costs decide are contiguous: they have no chunks"
+        yield Diagnostic("stages", problem, parsed.where("chunks"), hint=hint)
     takes = {"fit": ("capacity", "of", "how"), "flops": ("capacity", "of")}.get(text.layers, ())
     for key in ("capacity", "of", "how"):
         if getattr(text, key) and key not in takes:
@@ -76,6 +83,23 @@ def stages_problems(text: StagesText, parsed: Parsed) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "stages", f"{key} says nothing about {shown(text.layers)} stages", parsed.where(key), hint=hint
             )
+
+
+def interleaved(stages: Stages, count: int, layers: int, each: int) -> Stages:
+    """So many stages, dealt out runs of `each` layers in turn. Refused where the layers are no whole rounds."""
+    if isinstance(stages.layers, Fit) or layers % (count * each):
+        works = [str(n) for n in range(1, layers // count + 1) if layers % (count * n) == 0]
+        raise Refused(
+            Diagnostic(
+                "stages",
+                f"{count} stages cannot be dealt out runs of {each} layers each",
+                "--num-layers-per-virtual-pipeline-stage",
+                expected=f"one of {', '.join(works)}: {layers} layers in whole rounds" if works else f"{layers} layers",
+                actual=str(each),
+                hint="give no --stages fit or flops beside it" if isinstance(stages.layers, Fit) else "",
+            )
+        )
+    return replace(stages, layers="even", chunks=layers // (count * each))
 
 
 def stage_layers(text: str) -> str | tuple[int, ...] | Fit:

@@ -121,8 +121,9 @@ def _opened(choice: Choice, stages: Stages) -> Stages:
 
 
 def _check_listed(stages: Stages, axes: tuple[Axis, ...], where: str) -> None:
-    count = next(axis.size for axis in axes if axis.name == stages.axis)
+    count = next(axis.size for axis in axes if axis.name == stages.axis) * stages.chunks
     if isinstance(stages.layers, tuple) and len(stages.layers) != count:
-        problem = f"{len(stages.layers)} stages are listed, but {stages.axis} = {count}"
+        chunked = f" × {stages.chunks} chunks" if stages.chunks > 1 else ""
+        problem = f"{len(stages.layers)} stages are listed, but {stages.axis}{chunked} = {count}"
         listed = ", ".join(map(str, stages.layers[:20]))
         raise Refused(Diagnostic("stages", problem, stages.where or where, f"{count} counts of layers", listed))

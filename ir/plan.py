@@ -66,11 +66,16 @@ class Fit:
 
 @dataclass(frozen=True)
 class Stages:
-    """A pipeline: `axis` numbers the stages; `layers`: "even", "uneven", the count of each, or to be found by cost."""
+    """A pipeline: `axis` numbers the stages; `layers`: "even", "uneven", the count of each, or to be found by cost.
+
+    With several `chunks`, the layers are cut into stages · chunks runs that are dealt out to the stages in turn
+    (interleaved, or virtual, stages): from the last stage values go round to the first.
+    """
 
     axis: str
     layers: str | tuple[int, ...] | Fit = "even"
     where: str = ""
+    chunks: int = 1
 
 
 @dataclass(frozen=True)

@@ -275,14 +275,15 @@ class PlanAttr(Data[Plan]):
 
 def _stages_text(stages: Stages) -> str:
     layers = f"[{', '.join(map(str, stages.layers))}]" if isinstance(stages.layers, tuple) else str(stages.layers)
-    return f", stages {stages.axis} {layers}"
+    return f", stages {stages.axis} {layers}" + (f" chunks {stages.chunks}" if stages.chunks > 1 else "")
 
 
 def _parse_stages(parser: AttrParser) -> Stages:
     parser.parse_keyword("stages")
     axis = _axis(parser)
-    word = parser.parse_optional_identifier()
-    return Stages(axis, word or _list(parser, parser.parse_integer))
+    layers = parser.parse_optional_identifier() or _list(parser, parser.parse_integer)
+    interleaved = parser.parse_optional_keyword("chunks")
+    return Stages(axis, layers, chunks=parser.parse_integer(allow_negative=False) if interleaved else 1)
 
 
 def _print_rule(printer: Printer, rule: Rule) -> None:

@@ -4,6 +4,7 @@
     after    %y = dag.repeat %h = %x layers 0 to 7 period 1 : !dag.tensor<[…], bf16, on stage0> { … }
              %m = dag.move(%y) : … on stage0 -> … on stage1
              %z = dag.repeat %h = %m layers 8 to 15 period 1 : !dag.tensor<[…], bf16, on stage1> { … }
+             in chunks: layers 0 to 3 on stage0, 4 to 7 on stage1, then 8 to 11 on stage0 again, 12 to 15 on stage1
 
 The plan's mesh becomes the module's mesh: a stage axis makes pools, and an axis that cuts grouped heads further than
 their KV heads divide is refined into sub-axes (`tp` = 8 over 4 KV heads: `tp.0` = 4 cuts both, `tp.1` = 2 holds
@@ -56,10 +57,10 @@ def _layers(module: ModuleOp) -> int:
 
 
 def stage_layers(plan: Plan, layers: int) -> list[int]:
-    """Number of layers of each stage. Refused when the cut is impossible, naming what would work."""
+    """Layers of each stage, or of each chunk in turn. Refused where the cut is impossible, naming what would work."""
     if plan.stages is None:
         return [layers]
-    count, cut = plan.size(plan.stages.axis), plan.stages.layers
+    count, cut = plan.size(plan.stages.axis) * plan.stages.chunks, plan.stages.layers
     if not isinstance(cut, tuple) and cut not in ("even", "uneven"):
         problem, hint = f"how {cut} cuts the layers is not found yet", "list the layers of each stage"
         raise Refused(Diagnostic("stages", problem, plan.stages.where, hint=hint))
@@ -81,18 +82,25 @@ def _stage_problem(stages: Stages, counts: list[int], count: int, layers: int) -
             actual=", ".join(map(str, counts)),
         )
     if min(counts) < 1:
-        hint = f"use at most {layers} stages"
-        return Diagnostic("OUT6", f"{count} stages of {layers} layers leave GPUs idle", where, hint=hint)
+        hint = f"use at most {layers // stages.chunks} stages"
+        return Diagnostic("OUT6", f"{_called(stages, count)} leaves GPUs idle: {layers} layers", where, hint=hint)
     if stages.layers == "even" and len(set(counts)) > 1:
         return Diagnostic(
             "stages",
-            f"{stages.axis} = {count} does not divide {layers} layers evenly",
+            f"{_called(stages, count)} does not divide {layers} layers evenly",
             where,
             expected=f"a divisor of {layers} ({', '.join(str(d) for d in range(1, layers + 1) if layers % d == 0)})",
             actual=str(count),
             hint=f"use --stages uneven ({', '.join(map(str, counts))}), or list the layers of each stage",
         )
     return None
+
+
+def _called(stages: Stages, count: int) -> str:
+    """The number of parts, and how it comes about: `pp = 4`, or `pp × chunks = 4 × 2 = 8`."""
+    if stages.chunks == 1:
+        return f"{stages.axis} = {count}"
+    return f"{stages.axis} × chunks = {count // stages.chunks} × {stages.chunks} = {count}"
 
 
 def _refined(plan: Plan, module: ModuleOp) -> Iterator[tuple[str, int]]:
@@ -179,8 +187,8 @@ class _Placer:
         return starts | self.edges
 
     def _pool(self, layer: int) -> str:
-        stage = next(i for i in range(len(self.stages)) if layer < sum(self.stages[: i + 1]))
-        return self.mesh.pools[stage]
+        chunk = next(i for i in range(len(self.stages)) if layer < sum(self.stages[: i + 1]))
+        return self.mesh.pools[chunk % len(self.mesh.pools)]
 
     def _piece(self, op: RepeatOp, init: SSAValue, piece: tuple[int, int, int, int]) -> SSAValue:
         first, last, offset, period = piece

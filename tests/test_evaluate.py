@@ -17,6 +17,7 @@ from xdsl.ir import Operation, SSAValue
 
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
+from dagc.frontends.strategy import resolve
 from dagc.ir.dialect import context
 from dagc.ir.evaluate import Misplaced, Pieces, evaluate, run
 from dagc.ir.module import annotate, layer_of, mesh_of, operators, plain_path, sizes_of
@@ -39,6 +40,7 @@ def cases() -> Iterator[object]:
             yield pytest.param(model, plan((), LISTED[model], pp=2) if listed else made, id=f"{model}-{name}")
     yield pytest.param("dense", plan(TP, "even", pp=3, tp=2), id="dense-pp even")
     yield pytest.param("pattern", plan(TP, (1, 2, 1), pp=3, tp=2), id="pattern-pp inside the pattern")
+    yield pytest.param("pattern", resolve("pp-interleaved=2,tp=2", gpus=4), id="pattern-pp interleaved")
     yield pytest.param("pattern", plan((*EP, rule("layers[3].attention", "ep", "heads")), ep=2), id="pattern-layer 3")
 
 

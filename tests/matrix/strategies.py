@@ -35,6 +35,8 @@ STRATEGIES: dict[str, Entry] = {
     "tp": Entry("tp={n}", volumes.tensor_parallel),
     "tp-sp": Entry("tp-sp={n}", volumes.sequence_parallel),
     "pp": Entry("dp={h},pp=2", volumes.none),
+    "pp-interleaved": Entry("dp={h},pp-interleaved=2", volumes.none),
+    "pp-fit": Entry("tp={h},pp-fit=2", volumes.tensor_parallel),
     "tp×pp": Entry("tp={h},pp=2", volumes.tensor_parallel),
     "cp": Entry("cp={n}", volumes.gathered_kv),
     "cp-zigzag": Entry("cp-zigzag={n}", volumes.gathered_kv),

@@ -114,6 +114,8 @@ CASES = (
     Case("dense", "two-level,hg=2,ds=2", 107),
     Case("pattern", "tp=2,pp=2", 102),
     Case("dense", "pp=3", 57),
+    Case("moe", "pp-fit=3", 62),
+    Case("pattern", "pp-interleaved=2,tp=2", 112),
     Case("moe", "ep=4", 83),
     Case("hidden", "ep-replicated=2", 79),
     Case("moe", "ep-tp,ep=2,tp=2", 112),

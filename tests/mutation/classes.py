@@ -95,6 +95,7 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "layers shifted": Fault("F26", layers.shifted),
     "layers swapped": Fault("F26", layers.swapped),
     "layers skipped": Fault("F26", layers.skipped),
+    "layers on another stage": Fault("F8 F26", layers.on_another_stage, numeric=False),
     "wrong value carried on": Fault("F26", layers.once_more),
     "cycle": Fault("F34", orders.cycles, numeric=False),
     "read before it is made": Fault("F34", orders.reads_later, numeric=False),

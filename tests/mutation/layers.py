@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import groupby, pairwise
 
-from dagc.ir.deployment import Deployment, Repeat, Row
+import numpy as np
+
+from dagc.ir.deployment import Deployment, Port, Repeat, Row, Share
 
 from .surgery import Mutants, numbered, rerouted
 
@@ -85,3 +87,33 @@ def once_more(deployment: Deployment) -> Mutants:
                     port, made = row.outputs[0], right.outputs[0]
                     if row is not right and (port.names, port.local) == (made.names, made.local) and not row.on_host:
                         yield f"{repeat.id} yields {row.op} {row.index}", rerouted(deployment, link, row)
+
+
+def on_another_stage(deployment: Deployment) -> Mutants:
+    """A run of layers is placed on the GPUs of another stage than the values are sent to; with or without saying so."""
+    for repeat, rows in bodies(deployment):
+        own = {row.index for row in rows}
+        mine = next((pool.gpus for pool in deployment.pools if np.isin(rows[0].places, pool.gpus).all()), None)
+        others = [pool.gpus for pool in deployment.pools if pool.gpus is not mine]
+        for gpus in others if mine is not None else []:
+            to = np.arange(deployment.gpus)
+            to[mine], to[gpus] = gpus, mine
+            for name, said in (("", False), (", labels too", True)):
+                made = [_on(row, to, said) if row.index in own else row for row in deployment.rows]
+                yield f"{repeat.id} on {gpus[0]}{name}", replace(deployment, rows=tuple(made))
+
+
+def _on(row: Row, to: np.ndarray, said: bool) -> Row:
+    """A row with every GPU replaced by that in `to`."""
+    made = replace(row, places=to[row.places])
+    if not said:
+        return made
+    ports = {kind: tuple(_held(port, to) for port in getattr(row, kind)) for kind in ("inputs", "outputs", "weights")}
+    return replace(made, **ports)
+
+
+def _held(port: Port, to: np.ndarray) -> Port:
+    def moved(share: Share | None) -> Share | None:
+        return None if share is None else replace(share, of=share.of[to])
+
+    return replace(port, shares=tuple(map(moved, port.shares)), addend=moved(port.addend))
