@@ -12,7 +12,7 @@ from .yaml_reader import read_yaml
 
 TABLES = Path(__file__).parent / "tables"
 
-Kind = Literal["size", "layers", "count", "flag", "text", "texts", "window", "layer_list", "number"]
+Kind = Literal["size", "layers", "count", "flag", "text", "texts", "maybe", "layer_list", "number"]
 
 
 class KeySpec(Strict):
@@ -22,17 +22,53 @@ class KeySpec(Strict):
     default: Any = None
 
 
+class RoutingKeys(Strict):
+    """Where an architecture states how tokens choose: the method (of `routing_methods`), and what it needs."""
+
+    method: str
+    scoring: str
+    scale: str
+    groups: str
+    top_groups: str
+
+
 class ExpertKeys(Strict):
-    """Where an architecture states the facts of its mixture of experts: keys, or constants."""
+    """Where an architecture states the facts of its mixture of experts: keys, or constants.
+
+    Layer i routes to experts unless it is one of `dense_layers` or of the `dense_first`; with a `step`, only where
+    i + `step_from` is a multiple of it. `shared_count` experts of an expert's width are shared as one.
+    """
 
     experts: str | list[str]
     top_k: str
     width: str
     normalize: str | bool
     shared: str | None = None
+    shared_count: str | None = None
     shared_gate: bool = False
     dense_layers: str | None = None
+    dense_first: str | None = None
     step: str | None = None
+    step_from: int = 1
+    routing: RoutingKeys | None = None
+
+
+class Method(Strict):
+    """A method of choosing experts: a group's score is the sum of its `best` highest, and 0 limits to no groups;
+    with `correction` a bias of every expert counts for the choice."""
+
+    best: int
+    correction: bool
+
+
+class LatentKeys(Strict):
+    """Where an architecture states the sizes of its latent attention."""
+
+    q_rank: str
+    kv_rank: str
+    d_nope: str
+    d_rope: str
+    d_v: str
 
 
 class Architecture(Strict):
@@ -45,6 +81,7 @@ class Architecture(Strict):
     qk_norm: bool = False
     window: Literal["never", "always", "switched", "from_layer", "alternating"] = "never"
     moe: ExpertKeys | None = None
+    latent: LatentKeys | None = None
     defaults: dict[str, Any] = {}
 
 
@@ -61,7 +98,9 @@ class Table(Strict):
     dtypes: dict[str, str]
     activations: dict[str, str]
     unsupported: dict[str, Unsupported]
-    storage: list[str]
+    ignored: dict[str, str]
+    scorings: dict[str, str]
+    routing_methods: dict[str, Method]
     no_influence: list[str]
 
     def by_model_type(self, model_type: str) -> str | None:

@@ -24,7 +24,7 @@ KINDS: dict[str, Any] = {
     "flag": Flag,
     "text": str,
     "texts": Annotated[list[str], Field(max_length=MAX_LAYERS)],
-    "window": Annotated[int | None, Field(gt=0, le=MAX_SIZE)],
+    "maybe": Annotated[int | None, Field(gt=0, le=MAX_SIZE)],
     "layer_list": LayerList,
     "number": Annotated[float, Field(gt=0, lt=MAX_SIZE)],
 }
@@ -63,7 +63,7 @@ class ConfigKeys:
     def states(self, key: str) -> bool:
         """Does the file say something of this key? (`null` says something only where it is a value of its own.)"""
         data = self.parsed.data
-        return key in data and (data[key] is not None or self.table.keys[key].kind == "window")
+        return key in data and (data[key] is not None or self.table.keys[key].kind == "maybe")
 
     def unread(self) -> list[str]:
         """Keys that the table knows and the file states, but that this model has no use for; checked all the same."""
@@ -84,7 +84,7 @@ class ConfigKeys:
     def _default(self, key: str) -> Any:
         spec = self.table.keys[key]
         default = self.architecture.defaults.get(key, spec.default)
-        if default is None and spec.kind != "window":
+        if default is None and spec.kind != "maybe":
             problem = f"key {key} is missing ({self.name} needs it)"
             self.problems.append(Diagnostic("missing-key", problem, self.parsed.name))
         else:

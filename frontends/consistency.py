@@ -44,6 +44,19 @@ def router_problems(experts: int | None, top_k: int | None, where: Where) -> Ite
         yield Diagnostic("wrong-type", problem, where("top_k"), f"at most {experts}", str(top_k))
 
 
+def group_problems(
+    experts: int | None, groups: int | None, top_groups: int | None, where: Where
+) -> Iterator[Diagnostic]:
+    """Groups of experts are equal, and no more are chosen than there are."""
+    if experts and groups and experts % groups:
+        expected, actual = f"a divisor of {experts} ({divisors(experts)})", str(groups)
+        problem = f"{experts} experts are no {groups} equal groups"
+        yield Diagnostic("indivisible", problem, where("groups"), expected, actual)
+    if groups and top_groups and top_groups > groups:
+        problem = f"each token chooses {top_groups} of only {groups} groups of experts"
+        yield Diagnostic("wrong-type", problem, where("top_groups"), f"at most {groups}", str(top_groups))
+
+
 def layer_problems(listed: Iterable[int] | None, layers: int | None, where: Where) -> Iterator[Diagnostic]:
     """Listed layers exist."""
     if missing := [layer for layer in listed or () if layers and layer >= layers]:

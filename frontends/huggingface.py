@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..diagnostics import Diagnostic, Refused, nearest
-from .architectures import Architecture, ExpertKeys, Table, table
+from .architectures import Architecture, ExpertKeys, LatentKeys, RoutingKeys, Table, table
 from .config_keys import ConfigKeys
-from .consistency import head_problems, head_size_problems, layer_problems, router_problems
+from .consistency import group_problems, head_problems, head_size_problems, layer_problems, router_problems
 from .json_reader import read_json
-from .model import Attention, FeedForward, MixtureOfExperts, Model
+from .model import Attention, FeedForward, Latent, MixtureOfExperts, Model
 from .parsed import Parsed, shown
 from .window import window_of
 
@@ -114,10 +114,32 @@ def _layers(keys: ConfigKeys, moe: ExpertKeys | None) -> tuple[str, ...]:
         return ("dense",) * (count or 1)
     dense, step = set(keys.fact(moe.dense_layers) or ()), keys.fact(moe.step) or 1
     keys.problems += layer_problems(dense, count, lambda _: keys.parsed.where(moe.dense_layers or ""))
-    return tuple("dense" if i in dense or (i + 1) % step else "moe" for i in range(count)) or ("moe",)
+    dense |= {*range(min(keys.fact(moe.dense_first) or 0, count))}
+    return tuple("dense" if i in dense or (i + moe.step_from) % step else "moe" for i in range(count)) or ("moe",)
 
 
 def _attention(keys: ConfigKeys, spec: Architecture) -> Attention:
+    return _latent(keys, spec.latent) if spec.latent else _grouped(keys, spec)
+
+
+def _latent(keys: ConfigKeys, spec: LatentKeys) -> Attention:
+    """Every head has keys and values of its own, made of the latent that all share."""
+    heads, sizes = keys.get("num_attention_heads"), {name: keys.fact(key) for name, key in spec}
+    if keys.get("attention_bias"):
+        keys.refuse("unsupported", "attention_bias", "biases of latent attention are not supported", "false")
+    latent = Latent(**sizes)
+    keys.optional("num_key_value_heads", heads, "= num_attention_heads")
+    return Attention(
+        heads=heads,
+        kv_heads=heads,
+        d_k=(latent.d_nope or 0) + (latent.d_rope or 0),
+        rope=True,
+        rope_theta=keys.get("rope_theta"),
+        latent=latent,
+    )
+
+
+def _grouped(keys: ConfigKeys, spec: Architecture) -> Attention:
     hidden, heads = keys.get("hidden_size"), keys.get("num_attention_heads")
     kv_heads = keys.optional("num_key_value_heads", heads, "= num_attention_heads")
     size = hidden // heads if hidden and heads else None
@@ -144,15 +166,34 @@ def _dense(keys: ConfigKeys, spec: Architecture, activation: str) -> FeedForward
 def _experts(keys: ConfigKeys, moe: ExpertKeys, activation: str) -> MixtureOfExperts:
     experts, top_k = keys.fact(moe.experts), keys.fact(moe.top_k)
     keys.problems += router_problems(experts, top_k, lambda _: keys.parsed.where(moe.top_k))
-    shared = keys.fact(moe.shared)
+    width = keys.get(moe.width)
+    shared = (keys.fact(moe.shared_count) or 0) * (width or 0) if moe.shared_count else keys.fact(moe.shared)
     return MixtureOfExperts(
         experts=experts,
         top_k=top_k,
-        expert=FeedForward(keys.get(moe.width), activation, gated=True),
+        expert=FeedForward(width, activation, gated=True),
         normalize=keys.fact(moe.normalize),
         shared=FeedForward(shared, activation, gated=True) if shared else None,
         shared_gate=moe.shared_gate,
+        **(_routing(keys, moe.routing, experts) if moe.routing else {}),
     )
+
+
+def _routing(keys: ConfigKeys, spec: RoutingKeys, experts: int | None) -> dict[str, Any]:
+    """How tokens choose experts."""
+    method = _one_of(keys, spec.method, {name: name for name in keys.table.routing_methods})
+    found = keys.table.routing_methods.get(method)
+    groups, top_groups = (keys.fact(key) if found and found.best else 1 for key in (spec.groups, spec.top_groups))
+    places = {"groups": spec.groups, "top_groups": spec.top_groups}
+    keys.problems += group_problems(experts, groups, top_groups, lambda name: keys.parsed.where(places[name]))
+    return {
+        "scoring": _one_of(keys, spec.scoring, keys.table.scorings),
+        "scale": keys.fact(spec.scale),
+        "correction": bool(found and found.correction),
+        "groups": groups,
+        "top_groups": top_groups,
+        "group_best": found.best if found and found.best else 1,
+    }
 
 
 def _one_of(keys: ConfigKeys, key: str, names: dict[str, str]) -> str:
@@ -168,7 +209,7 @@ def _unsupported(keys: ConfigKeys) -> Iterator[Diagnostic]:
     """Keys that dagc knows to change the model in a way that it cannot compile."""
     data = keys.parsed.data
     for key, spec in keys.table.unsupported.items():
-        if key in data and data[key] not in spec.unless:
+        if key in data and key not in keys.read and data[key] not in spec.unless:
             neutral = ", ".join("null" if value is None else str(value) for value in spec.unless)
             problem = f"{key} ({spec.why}) is not supported"
             yield Diagnostic("unsupported", problem, keys.parsed.where(key), f"absent or {neutral}", shown(data[key]))
@@ -178,8 +219,8 @@ def _ignored(keys: ConfigKeys) -> Iterator[str]:
     """Keys of the file that had no say, other than those known never to have one."""
     known = keys.table
     yield from (f"ignored: {key} (nothing in this model reads it)" for key in keys.unread())
-    for key in known.storage:
-        if keys.parsed.data.get(key) is not None:
-            yield f"ignored: {key} (weights are counted in the dtype of the model)"
-    accounted = {*known.keys, *known.storage, *known.no_influence, *known.unsupported}
+    for key, why in known.ignored.items():
+        if keys.parsed.data.get(key):
+            yield f"ignored: {key} ({why})"
+    accounted = {*known.keys, *known.ignored, *known.no_influence, *known.unsupported}
     yield from (f"ignored: {shown(key, quoted=False)} (unknown)" for key in keys.parsed.data if key not in accounted)

@@ -30,8 +30,12 @@ class FeedForward:
 class MixtureOfExperts:
     """A router over `experts` copies of `expert`, `top_k` of which see each token, and optionally a shared expert.
 
-    `normalize`: the chosen weights are divided by their sum. `shared_gate`: the shared expert's output is scaled by
-    the sigmoid of a projection of its own (Qwen2-MoE).
+    `normalize`: the chosen weights are divided by their sum; then they are multiplied by `scale`. `shared_gate`: the
+    shared expert's output is scaled by the sigmoid of a projection of its own (Qwen2-MoE).
+
+    `scoring` makes scores of the gate's logits. `correction`: a bias of every expert counts for the choice, not for the
+    weight (DeepSeek-V3). With `groups` of experts, a token's are those of its `top_groups` best ones; a group's score
+    is the sum of its `group_best` highest.
     """
 
     experts: int
@@ -40,11 +44,33 @@ class MixtureOfExperts:
     normalize: bool
     shared: FeedForward | None = None
     shared_gate: bool = False
+    scoring: str = "softmax"
+    scale: float = 1.0
+    correction: bool = False
+    groups: int = 1
+    top_groups: int = 1
+    group_best: int = 1
+
+
+@dataclass(frozen=True)
+class Latent:
+    """What heads of latent attention share (DeepSeek-V2): keys and values are made of one latent of `kv_rank`.
+
+    A query is `d_nope` + `d_rope` wide, made through `q_rank` if that is given; a value `d_v`. The rotated part of a
+    key is one for all heads.
+    """
+
+    q_rank: int | None
+    kv_rank: int
+    d_nope: int
+    d_rope: int
+    d_v: int
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Grouped-query attention: `heads` query heads of `d_k`, in groups that share one of `kv_heads` KV heads.
+    """Grouped-query attention: `heads` query heads of `d_k`, in groups that share one of `kv_heads` KV heads; or,
+    where `latent` is given, heads that share that (`d_k` is then d_nope + d_rope, and every head has keys of its own).
 
     `window` limits the mask to the last `window` positions. `qk_norm`: an RMS norm over d_k of q and of k.
     """
@@ -59,6 +85,7 @@ class Attention:
     o_bias: bool = False
     rope_theta: float = 10000.0
     qk_norm: bool = False
+    latent: Latent | None = None
 
 
 @dataclass(frozen=True)

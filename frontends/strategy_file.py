@@ -39,7 +39,7 @@ MAX_PARTS = 2**30
 
 DIMENSIONS = (
     *("batch_size", "seq_len", "kv_len", "hidden", "heads", "kv_heads", "d_k", "ffn"),
-    *("vocab", "experts", "expert_tokens", "top_k"),
+    *("vocab", "experts", "expert_tokens", "top_k", "q_rank", "kv_rank", "d_nope", "d_rope", "d_v"),
 )
 """Names of dimensions that a rule may cut."""
 

@@ -101,13 +101,13 @@ class _Look:
         tensor = tensor_of(op.out)
         totals = self.pools[tensor.pool]
         self._axes[tensor.pool, _module(op)] |= dict.fromkeys(tensor.axes)
-        self.total += ZERO if op.tied else tensor.points * times
+        self.total += ZERO if op.tied or op.buffer else tensor.points * times
         identity = op.tied.data if op.tied else op.path.data
         if (tensor.pool, identity) in self._tied:
             return
         if "." in identity and not identity.startswith("layers"):
             self._tied.add((tensor.pool, identity))
-        totals.parameters += elements(self.mesh, self.sizes, tensor) * times
+        totals.parameters += ZERO if op.buffer else elements(self.mesh, self.sizes, tensor) * times
         totals.weight_bytes += nbytes(self.mesh, self.sizes, tensor) * times
 
     def _work(self, op: Operator, repeat: RepeatOp | None, times: int) -> None:

@@ -1,7 +1,8 @@
 """Which values carry the gate's choice rather than data: drawn dashed, counted apart from token traffic.
 
 A value is a selection when every use of it is an operand that its operator declares as one (`Rule.selects`), or a
-mover or normalisation whose result is. The projection that makes the logits reads data, so the chain starts behind it.
+mover, normalisation or pointwise function whose result is. The projection that makes the logits reads data, so the
+chain starts behind it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from xdsl.ir import SSAValue
 
 from ..ir.op import Operator, Role
 
-CARRIERS = (Role.MOVE, Role.NORM, Role.ROUTING)
+CARRIERS = (Role.MOVE, Role.NORM, Role.POINTWISE, Role.ROUTING)
 
 
 def is_selection(value: SSAValue) -> bool:

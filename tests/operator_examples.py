@@ -17,7 +17,8 @@ from dagc.ir.ops.program import WeightOp
 from dagc.ir.residues import random_residues
 
 SIZES = {"batch_size": 5, "seq_len": 3, "hidden": 7, "heads": 6, "kv_heads": 3, "d_k": 4, "kv_len": 11, "ffn": 9,
-         "vocab": 10, "experts": 8, "top_k": 2, "expert_tokens": symbol("T"), "sources": 2}  # fmt: skip
+         "vocab": 10, "experts": 8, "expert_groups": 4, "top_k": 2, "expert_tokens": symbol("T"), "sources": 2,
+         "q_rank": 13, "kv_rank": 14, "d_nope": 2, "d_rope": 6, "d_v": 8}  # fmt: skip
 """Pairwise distinct where names meet, so that swapped dimensions are seen; d_k is even, for rope pairs its halves."""
 SYMBOLS = {"T": number(SIZES["batch_size"] * SIZES["seq_len"]), "P": number(1)}
 """Lossless: an expert sees every token. One part of the tokens: rows of routing counts add up to it."""
@@ -39,7 +40,9 @@ class Example:
 EPS = {"eps": FloatAttr(1e-6, f64)}
 LARGE_EPS = {"eps": FloatAttr(16.0, f64)}
 """For squares that are random numbers, some of them negative."""
+ROTATED = {"over": "d_k", "theta": FloatAttr(1e4, f64)}
 THREE = FloatAttr(3.0, f64)
+FACTOR = {"factor": FloatAttr(2.5, f64)}
 OVER_TP = {"axes": ("tp",)}
 
 EXAMPLES: dict[str, list[Example]] = {
@@ -73,13 +76,15 @@ EXAMPLES: dict[str, list[Example]] = {
     "rms_scale": [Example((X, TOKENS, "hidden"), LARGE_EPS)],
     "layer_scale": [Example((X, TOKENS, TOKENS, "hidden", "hidden"), LARGE_EPS)],
     "rope": [
-        Example((HEADS,), {"theta": FloatAttr(1e4, f64)}), Example((KEYS,), {"theta": FloatAttr(1e4, f64)}),
-        Example((HEADS,), {"theta": FloatAttr(1e4, f64), "kv_len": "11"}),
+        Example((HEADS,), ROTATED), Example((KEYS,), ROTATED), Example((HEADS,), ROTATED | {"kv_len": "11"}),
+        Example(("batch_size seq_len d_rope",), ROTATED | {"over": "d_rope"}),
     ],
     "cache": [Example((KEYS,))],
     "append": [Example(("batch_size seq_len kv_heads d_k", CACHE))],
     "read": [Example((CACHE,))],
     "scores": [
+        Example(("batch_size seq_len heads d_nope", "batch_size seq_len=11 heads d_nope")),
+        Example(("batch_size seq_len heads kv_rank", "batch_size kv_len kv_rank")),
         Example((HEADS, KEYS)), Example((HEADS, CACHE)), Example((HEADS, "batch_size seq_len=11 kv_heads=6 d_k")),
     ],
     "mask": [
@@ -88,13 +93,20 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((SCORES,), {"causal": False}), Example((SCORES,), {"causal": True}),
     ],
     "context": [
+        Example((SCORES, "batch_size seq_len=11 heads d_v")), Example((SCORES, "batch_size kv_len kv_rank")),
         Example((SCORES, KEYS)), Example((SCORES, CACHE)), Example((SCORES, "batch_size seq_len=11 kv_heads=1 d_k")),
     ],
     "lookup": [Example((f"{TOKENS}:i32", "vocab hidden"))],
     "top_k": [
         Example(("batch_size seq_len experts",), {"k": 2, "normalize": True}),
         Example(("batch_size seq_len experts",), {"k": 3, "normalize": False}),
+        Example(("batch_size seq_len experts", "batch_size seq_len experts"), {"k": 3, "normalize": True} | FACTOR),
     ],
+    "group_rating": [
+        Example(("batch_size seq_len experts",), {"groups": 4, "best": 2}),
+        Example(("batch_size seq_len experts",), {"groups": 2, "best": 1}),
+    ],
+    "group_limit": [Example(("batch_size seq_len experts", "batch_size seq_len expert_groups"), {"k": 2})],
     "count": [Example((f"{ROUTED}:route",), {"experts": 8})],
     "dispatch": [Example((X, f"{ROUTED}:route"), {"experts": 8})],
     "combine": [Example((ROWS, f"{ROUTED}:route"))],

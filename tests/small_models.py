@@ -1,6 +1,6 @@
 """Small models and plans of every kind, that numeric tests run on simulated GPUs."""
 
-from dagc.frontends.model import Attention, FeedForward, MixtureOfExperts, Model
+from dagc.frontends.model import Attention, FeedForward, Latent, MixtureOfExperts, Model
 from dagc.frontends.strategy import resolve
 from dagc.ir.evaluate import random_weights
 from dagc.ir.plan import Axis, Plan, Rule, Stages
@@ -12,6 +12,12 @@ PLAIN_FFN = FeedForward(12, "gelu", gated=False, bias=True)
 EXPERTS = MixtureOfExperts(experts=4, top_k=2, expert=FFN, normalize=True)
 SHARED = MixtureOfExperts(4, 2, FFN, normalize=False, shared=FFN, shared_gate=True)
 
+GROUPED = MixtureOfExperts(
+    8, 2, FFN, normalize=True, shared=FFN, scoring="sigmoid", scale=2.5, correction=True,
+    groups=4, top_groups=2, group_best=2,
+)  # fmt: skip
+LATENT = Latent(q_rank=8, kv_rank=12, d_nope=4, d_rope=2, d_v=6)
+
 MODELS = {
     "dense": Model("dense", 8, ("dense",) * 3, Attention(4, 2, 4, rope=True, qkv_bias=True, qk_norm=True),
                    "rms_norm", "bf16", dense=FFN, vocab=24),
@@ -21,6 +27,8 @@ MODELS = {
                      "layer_norm", "bf16", dense=PLAIN_FFN, moe=EXPERTS, vocab=24),
     "hidden": Model("hidden", 8, ("dense", "moe", "moe"), Attention(4, 1, 2, rope=True),
                     "rms_norm", "bf16", dense=FFN, moe=EXPERTS),
+    "latent": Model("latent", 8, ("dense", "moe", "moe"), Attention(4, 4, 6, rope=True, latent=LATENT),
+                    "rms_norm", "bf16", dense=FFN, moe=GROUPED, vocab=24),
 }  # fmt: skip
 
 
@@ -70,7 +78,7 @@ KV_CUT = (*TP, rule("*.core", "cp", kv_len="strided"))
 WIDE_EP = (*DP, *TP, rule("*.experts", "dp", "experts"), rule("*.experts", "tp", "experts"))
 
 
-FSDP = (rule("*", "dp", "hidden", "ffn", "vocab", "heads", "kv_heads", "d_k"),)
+FSDP = (rule("*", "dp", "hidden", "ffn", "vocab", "heads", "kv_heads", "d_k", "kv_rank", "q_rank", "experts"),)
 
 
 def plan(
@@ -149,7 +157,8 @@ PLANS = {
     "fsdp": plan(DP, stores=FSDP, dp=2),
     "fsdp×tp4": plan(DP + TP, stores=(*FSDP, rule("*.up_proj_bias", "dp")), dp=2, tp=4),
     "fsdp in tp, pp": plan(TP + DP, "uneven", FSDP, pp=2, tp=2, dp=2),
-    "fsdp over two axes": plan(DP + CP, stores=(*FSDP, rule("*", "cp", "hidden", "d_k", "ffn")), dp=2, cp=2),
+    "fsdp over two axes": plan(
+        DP + CP, stores=(*FSDP, rule("*", "cp", "hidden", "d_k", "ffn", "kv_rank", "q_rank", "experts")), dp=2, cp=2),
     "hsdp, one layer whole": plan(DP + CP, stores=(*FSDP, rule("layers[1]", "dp")), cp=2, dp=2),
     "experts pulled to tokens": plan(DP, stores=(rule("*.experts", "dp", "experts"),), dp=4),
     "2d": resolve("tp-2d", gpus=4),
@@ -173,4 +182,4 @@ STEP_PLANS = {name: PLANS[name] for name in (
 }  # fmt: skip
 """Plans of a decode step."""
 
-LISTED = {"dense": (2, 1), "moe": (2, 1), "pattern": (3, 1), "hidden": (2, 1)}
+LISTED = {"latent": (2, 1), "dense": (2, 1), "moe": (2, 1), "pattern": (3, 1), "hidden": (2, 1)}

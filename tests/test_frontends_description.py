@@ -179,7 +179,7 @@ def test_the_default_experiment() -> None:
 def test_built_in_models_are_listed_and_found_in_any_spelling() -> None:
     names = [model.name for model in builtin_models()]
     assert names == sorted(names)
-    assert len(names) == 11
+    assert len(names) == 14
     for text in ("Mixtral-8x7B", "mistralai/Mixtral-8x7B-v0.1", "MIXTRAL-8X7B"):
         assert find_model(text).name == "mixtral-8x7b"
     assert find_model("meta-llama/Meta-Llama-3.1-405B").name == "llama-3.1-405b"

@@ -10,7 +10,7 @@ import pytest
 
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.huggingface import read_config
-from dagc.frontends.model import Model
+from dagc.frontends.model import Latent, Model
 
 DATA = Path(__file__).parent / "data" / "configs"
 
@@ -75,6 +75,42 @@ def test_sparse_steps_and_dense_layers(tmp_path: Path) -> None:
     assert model.dense.width == 6144
 
 
+def test_latent_attention_and_routing_are_those_of_the_configuration(tmp_path: Path) -> None:
+    model = read(tmp_path, config("DeepSeek-V3"))
+    assert model.attention.latent == Latent(1536, 512, 128, 64, 128)
+    assert (model.attention.d_k, model.layers[:4]) == (192, ("dense", "dense", "dense", "moe"))
+    moe = model.moe
+    assert moe
+    assert moe.shared
+    assert (moe.scoring, moe.correction, moe.scale, moe.normalize) == ("sigmoid", True, 2.5, True)
+    assert (moe.groups, moe.top_groups, moe.group_best, moe.shared.width) == (8, 4, 2, 2048)
+    assert "ignored: num_nextn_predict_layers (multi-token prediction layers are no part of the model served)" in (
+        model.assumed
+    )
+    lite = read(tmp_path, config("DeepSeek-V2-Lite"))
+    assert lite.moe
+    assert lite.moe.shared
+    assert lite.attention.latent == Latent(None, 512, 128, 64, 128)
+    assert (lite.moe.scoring, lite.moe.correction, lite.moe.groups, lite.moe.shared.width) == (
+        *("softmax", False, 1),
+        2 * 1408,
+    )
+    limited = config("DeepSeek-V2-Lite", topk_method="group_limited_greedy", n_group=8, topk_group=3)
+    moe = read(tmp_path, limited).moe
+    assert moe
+    assert (moe.groups, moe.top_groups, moe.group_best) == (8, 3, 1)
+
+
+def test_sparse_layers_are_every_so_many_after_the_first_dense_ones(tmp_path: Path) -> None:
+    model = read(tmp_path, config("DeepSeek-V3", num_hidden_layers=8, moe_layer_freq=2))
+    assert model.layers == ("dense", "dense", "dense", "dense", "moe", "dense", "moe", "dense")
+
+
+def test_groups_of_experts_are_equal_and_enough(tmp_path: Path) -> None:
+    problems = refused(tmp_path, config("DeepSeek-V3", n_group=7, topk_group=9))
+    assert [(d.code, d.actual) for d in problems] == [("indivisible", "7"), ("wrong-type", "9")]
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "window"),
     [
@@ -102,6 +138,9 @@ def test_windows(tmp_path: Path, name: str, changes: dict[str, Any], window: int
         ("Llama-3.1-8B", {"q_lora_rank": 1536}),
         ("Llama-3.1-8B", {"final_logit_softcapping": 30.0}),
         ("Llama-3.1-8B", {"hidden_act": "relu2"}),
+        ("DeepSeek-V3", {"topk_method": "noaux"}),
+        ("DeepSeek-V3", {"scoring_func": "tanh"}),
+        ("DeepSeek-V3", {"attention_bias": True}),
         ("Llama-3.1-8B", {"torch_dtype": "int4"}),
     ],
 )

@@ -23,12 +23,14 @@ from .move import (
 from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
 from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
 from .program import InputOp, OutputOp, RepeatOp, StateOp, WeightOp, YieldOp
+from .routing import GroupLimitOp, GroupRatingOp
 from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp
 
 COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
     LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
-    RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp, TopKOp, CountOp, DispatchOp, CombineOp,
+    RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp,
+    GroupRatingOp, GroupLimitOp, TopKOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (
     MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, TransferOp, ScatterOp, GatherOp,

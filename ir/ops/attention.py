@@ -12,57 +12,100 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 
 from ..dims import Size, parse
 from ..layout import Dim, Tensor
-from ..op import Computation, Indices, Relation, Role, Rule
+from ..op import Computation, Indices, Relation, Role, Rule, tensor_of
 from ..residues import MASKED
 
 GROUPED_HEADS = Relation("kv_heads", ("heads",))
 """Query head h reads KV head h // (heads / kv_heads): kv_heads is the outer factor of heads."""
 
 
-def _for_each_head(x: np.ndarray, at: Indices) -> np.ndarray:
-    """[devices, batch_size, kv_len, kv_heads, d_k] → the same per query head, taken from its KV head."""
-    wanted = at.held["heads"] // (at.total["heads"] // at.total["kv_heads"])
-    found = wanted[:, :, None] == at.held["kv_heads"][:, None, :]
-    if not found.any(axis=2).all():
-        raise IndexError("a query head's KV head is elsewhere")
-    return np.take_along_axis(x, found.argmax(axis=2)[:, None, None, :, None], axis=3)
+class Meeting(Computation):
+    """Queries, or weights of positions, meet what is kept of kv_len positions: keys or values, names before meanings.
+
+    Those have kv_heads, in groups of heads; or heads; or neither, one for all heads.
+    """
+
+    RULE: ClassVar[Rule] = Rule(
+        role=Role.MATMUL,
+        renames={1: {"seq_len": "kv_len"}},
+        relates=(GROUPED_HEADS,),
+        aligned=frozenset({"kv_heads"}),
+        linear=((0,), (1,)),
+        indexed=frozenset({"heads", "kv_heads"}),
+        flops=2,
+    )
+
+    def indexed(self) -> frozenset[str]:
+        return self.RULE.indexed if "kv_heads" in self.operand_names(1) else frozenset()
+
+    def features(self) -> list[str]:
+        """What the kept have of every position and head."""
+        return [name for name in self.operand_names(1).values() if name not in POSITIONS]
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        kept, names = inputs[1], ["device", *self.operand_names(1).values()]
+        if "kv_heads" in names:
+            kept, names = self._for_each_head(kept, names, at), [_each_head(name) for name in names]
+        spec = [["device", *self.operand_names(0).values()], names, ["device", *tensor_of(self.results[0]).names]]
+        letters = {name: chr(97 + i) for i, name in enumerate(dict.fromkeys([*spec[0], *spec[1]]))}
+        first, second, out = ("".join(letters[name] for name in each) for each in spec)
+        return np.einsum(f"{first},{second}->{out}", inputs[0], kept)
+
+    @staticmethod
+    def _for_each_head(x: np.ndarray, names: list[str], at: Indices) -> np.ndarray:
+        """[devices, …, kv_heads, …] → the same per query head, taken from its KV head."""
+        wanted = at.held["heads"] // (at.total["heads"] // at.total["kv_heads"])
+        found = wanted[:, :, None] == at.held["kv_heads"][:, None, :]
+        if not found.any(axis=2).all():
+            raise IndexError("a query head's KV head is elsewhere")
+        axis, place = names.index("kv_heads"), found.argmax(axis=2)
+        shape = [len(place), *(place.shape[1] if i == axis else 1 for i in range(1, x.ndim))]
+        return np.take_along_axis(x, place.reshape(shape), axis=axis)
+
+
+POSITIONS = ("batch_size", "seq_len", "kv_len", "heads", "kv_heads")
+
+
+def _each_head(name: str) -> str:
+    return "heads" if name == "kv_heads" else name
 
 
 @irdl_op_definition
 class RopeOp(Computation):
-    """Rotary position embedding of q or k, by the global position along seq_len. FLOPs: 3 per element.
+    """Rotary position embedding of q or k along `over`, by the global position in seq_len. FLOPs: 3 per element.
 
     `kv_len`: the size of the cache that the tokens are the last of; without it they are all there are.
     """
 
     name = "dag.rope"
+    over = prop_def(StringAttr)
     theta = prop_def(FloatAttr)
     kv_len = opt_prop_def(StringAttr)
     RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), indexed=frozenset({"seq_len"}), flops=3)
 
     def whole(self) -> frozenset[str]:
-        return frozenset({"d_k"})
+        return frozenset({self.over.data})
 
     def beyond(self) -> dict[str, Size]:
         return {"kv_len": parse(self.kv_len.data)} if self.kv_len is not None else {}
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
-        if not (inputs[0].has("seq_len") and inputs[0].has("d_k")):
-            raise ValueError("needs seq_len and d_k")
+        if not (inputs[0].has("seq_len") and inputs[0].has(self.over.data)):
+            raise ValueError(f"needs seq_len and {self.over.data}")
         return inputs[0]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         x, names = inputs[0], ["device", *self.operand_names(0)]
-        moved = np.moveaxis(x, [names.index("seq_len"), names.index("d_k")], [-2, -1])
+        turned = [names.index("seq_len"), names.index(self.over.data)]
+        moved = np.moveaxis(x, turned, [-2, -1])
         half = moved.shape[-1] // 2
         positions = at.total["kv_len" if self.kv_len is not None else "seq_len"]
         position = at.held["seq_len"] + positions - at.total["seq_len"]
         cos, sin = (turn[position] for turn in self._turns(positions, half))
         cos, sin = (turn.reshape(len(turn), *[1] * (moved.ndim - 3), *turn.shape[1:]) for turn in (cos, sin))
         first, second = moved[..., :half], moved[..., half : 2 * half]
-        turned = [first * cos - second * sin, second * cos + first * sin]
-        out = np.concatenate([*turned, moved[..., 2 * half :]], axis=-1)
-        return np.moveaxis(out, [-2, -1], [names.index("seq_len"), names.index("d_k")])
+        parts = [first * cos - second * sin, second * cos + first * sin, moved[..., 2 * half :]]
+        return np.moveaxis(np.concatenate(parts, axis=-1), [-2, -1], turned)
 
     def _turns(self, positions: int, half: int) -> tuple[np.ndarray, np.ndarray]:
         """Cosine and sine of every position's angles [positions, half], to the same last bit on every device."""
@@ -135,32 +178,25 @@ CACHES = (CacheOp, AppendOp)
 
 
 @irdl_op_definition
-class ScoresOp(Computation):
+class ScoresOp(Meeting):
     """Q·Kᵀ. q [batch_size, seq_len, heads, d_k] × k [batch_size, seq_len as kv_len, kv_heads, d_k]
-    → [batch_size, heads, seq_len, kv_len]; keys of a cache have kv_len. Cutting d_k owes a sum. FLOPs: 2 per
-    multiply-add.
+    → [batch_size, heads, seq_len, kv_len]; keys of a cache have kv_len. Cutting d_k, or whatever else queries and keys
+    have of a head, owes a sum. FLOPs: 2 per multiply-add.
     """
 
     name = "dag.scores"
-    RULE: ClassVar[Rule] = Rule(
-        role=Role.MATMUL,
-        renames={1: {"seq_len": "kv_len"}},
-        sums=frozenset({"d_k"}),
-        relates=(GROUPED_HEADS,),
-        aligned=frozenset({"kv_heads"}),
-        linear=((0,), (1,)),
-        indexed=frozenset({"heads", "kv_heads"}),
-        flops=2,
-    )
+
+    def sums(self) -> frozenset[str]:
+        return frozenset(self.features())
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         q, k = inputs
+        features = [dim for dim in k.dims if dim.name not in POSITIONS]
+        if not features or [dim for dim in q.dims if dim.name not in POSITIONS] != features:
+            raise ValueError("queries and keys are not made of the same")
         rows = replace(k.dim("kv_len" if k.has("kv_len") else "seq_len"), name="kv_len")
         dims = [q.dim("batch_size"), q.dim("heads"), q.dim("seq_len"), rows]
         return replace(q, dims=tuple(dims))
-
-    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        return np.einsum("xbshd,xbthd->xbhst", inputs[0], _for_each_head(inputs[1], at))
 
 
 @irdl_op_definition
@@ -198,27 +234,19 @@ class MaskOp(Computation):
 
 
 @irdl_op_definition
-class ContextOp(Computation):
+class ContextOp(Meeting):
     """P·V. p [batch_size, heads, seq_len, kv_len] × v [batch_size, seq_len as kv_len, kv_heads, d_k]
-    → [batch_size, seq_len, heads, d_k]. Cutting kv_len owes a sum. FLOPs: 2 per multiply-add.
+    → [batch_size, seq_len, heads, d_k]; values of a cache have kv_len. Cutting kv_len owes a sum. FLOPs: 2 per
+    multiply-add.
     """
 
     name = "dag.context"
-    RULE: ClassVar[Rule] = Rule(
-        role=Role.MATMUL,
-        renames={1: {"seq_len": "kv_len"}},
-        sums=frozenset({"kv_len"}),
-        relates=(GROUPED_HEADS,),
-        aligned=frozenset({"kv_heads"}),
-        linear=((0,), (1,)),
-        indexed=frozenset({"heads", "kv_heads"}),
-        flops=2,
-    )
+
+    def sums(self) -> frozenset[str]:
+        return frozenset({"kv_len"})
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         p, v = inputs
-        dims: list[Dim] = [p.dim("batch_size"), p.dim("seq_len"), p.dim("heads"), v.dim("d_k")]
+        features = (dim for dim in v.dims if dim.name not in POSITIONS)
+        dims: list[Dim] = [p.dim("batch_size"), p.dim("seq_len"), p.dim("heads"), *features]
         return replace(p, dims=tuple(dims))
-
-    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        return np.einsum("xbhst,xbthd->xbshd", inputs[0], _for_each_head(inputs[1], at))

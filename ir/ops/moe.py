@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from xdsl.dialects.builtin import BoolAttr, IntegerAttr
-from xdsl.irdl import irdl_op_definition, prop_def
+from xdsl.dialects.builtin import BoolAttr, FloatAttr, IntegerAttr
+from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 
 from ..dims import number, symbol
 from ..layout import Dim, Tensor
 from ..op import Computation, Indices, Relation, Role, Rule
+from .routing import highest
 
 TOKENS = ("batch_size", "seq_len")
 MERGED_TOKENS = Relation("expert_tokens", TOKENS, unordered=True)
@@ -40,13 +41,15 @@ def routes(expert: np.ndarray, weight: np.ndarray) -> np.ndarray:
 class TopKOp(Computation):
     """The `k` experts of each token with their weights: [batch_size, seq_len, experts] → [batch_size, seq_len, top_k].
 
-    `normalize` divides the chosen weights by their sum. Ties go to the lower expert id. An element is one (id, weight).
+    Weights are the scores chosen by, or those of a second operand. `normalize` divides them by their sum, then they are
+    multiplied by `factor`. Ties go to the lower expert id. An element is one (id, weight).
     """
 
     name = "dag.top_k"
     k = prop_def(IntegerAttr)
     normalize = prop_def(BoolAttr)
-    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, selects=(0,))
+    factor = opt_prop_def(FloatAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING, selects=(0, 1))
 
     def whole(self) -> frozenset[str]:
         return frozenset({"experts", "top_k"})
@@ -56,11 +59,11 @@ class TopKOp(Computation):
         return Tensor((*kept, Dim("top_k", number(self.k.value.data))), "route", pool=inputs[0].pool)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        order = np.argsort(-inputs[0], axis=-1, kind="stable")[..., : self.k.value.data]
-        weight = np.take_along_axis(inputs[0], order, axis=-1)
+        order = highest(inputs[0], self.k.value.data)
+        weight = np.take_along_axis(inputs[-1], order, axis=-1)
         if self.normalize.value.data:
             weight = weight / weight.sum(axis=-1, keepdims=True)
-        return routes(order, weight)
+        return routes(order, weight * self.factor.value.data if self.factor is not None else weight)
 
 
 @irdl_op_definition

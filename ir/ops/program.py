@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from xdsl.dialects.builtin import IntegerAttr, StringAttr
+from xdsl.dialects.builtin import BoolAttr, IntegerAttr, StringAttr
 from xdsl.ir import Block, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -50,10 +50,14 @@ class Resident(Source, Computation):
 
 @irdl_op_definition
 class WeightOp(Resident):
-    """A parameter. `tied` names the weight it is one identity with (a head tied to the embedding)."""
+    """A parameter. `tied` names the weight it is one identity with (a head tied to the embedding).
+
+    A `buffer` is kept and loaded like a parameter, but is not counted as one (a router's correction bias).
+    """
 
     name = "dag.weight"
     tied = opt_prop_def(StringAttr)
+    buffer = opt_prop_def(BoolAttr)
 
     @property
     def identity(self) -> str:

@@ -22,6 +22,8 @@ _KEEP_BATCH = _KEEP_ALL | {
 }  # fmt: skip
 _HEADED = {Family.SCORES: (HEADS,), Family.CONTEXT: (HEADS, HEAD_SIZE), Family.ROPE: (HEADS, HEAD_SIZE)}
 _QKV = {"q", "k", "v", "qkv", "query", "key", "value", "kv", "wq", "wk", "wv"}
+_OF_ALL_HEADS = {"lora", "latent", "compressed", "shared", "mqa"}
+"""Words for what all heads have in common, which has neither heads nor their size."""
 _MEAN = {"batch": BATCH, "sequence": SEQUENCE, "heads": HEADS, "head size": HEAD_SIZE}
 
 
@@ -112,9 +114,12 @@ def _is_uncontracted(node: Node, name: str) -> bool:
 
 def _headless(drawing: Drawing, node: Node, outs: tuple[Tensor, ...]) -> Iterator[Diagnostic]:
     """Attention's operators carry heads and head size."""
+    said = words(node.title)
     wanted = _HEADED.get(node.family, ()) if node.family else ()
-    if node.family is Family.PROJECT and _projects_heads(node.title):
+    if node.family is Family.PROJECT and said & _QKV:
         wanted = (HEADS, HEAD_SIZE)
+    if said & _OF_ALL_HEADS:
+        wanted = ()
     for tensor in outs[:1]:
         missing = [name for name, names in _MEAN.items() if names in wanted and not named(tensor, names)]
         if missing:
@@ -123,8 +128,3 @@ def _headless(drawing: Drawing, node: Node, outs: tuple[Tensor, ...]) -> Iterato
             yield finding(
                 "DIM4", drawing, node, problem, "heads=…, d_k=…" if len(missing) > 1 else "", str(tensor), hint
             )
-
-
-def _projects_heads(title: str) -> bool:
-    said = words(title)
-    return bool(said & _QKV) and "lora" not in said

@@ -32,7 +32,11 @@ HEADS = frozenset({
     "heads", "num_heads", "n_heads", "head", "kv_heads", "num_kv_heads", "n_kv_heads", "attention_heads", "q_heads",
     "nh", "n_head", "num_attention_heads", "local_heads",
 })  # fmt: skip
-HEAD_SIZE = frozenset({"d_k", "head_dim", "head_size", "d_head", "d_v", "hd", "dk", "dim_head", "dim_per_head", "dh"})
+HEAD_SIZE = frozenset({
+    "d_k", "head_dim", "head_size", "d_head", "d_v", "hd", "dk", "dim_head", "dim_per_head", "dh", "d_nope", "d_rope",
+    "kv_rank", "kv_lora_rank", "qk_head_dim", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+})  # fmt: skip
+"""Latent attention has several: of what is rotated and what is not, of values, and of the latent itself."""
 EXPERTS = frozenset({"experts", "num_experts", "n_experts", "E", "expert", "local_experts"})
 _H, _D = frozenset({"h", "H"}), frozenset({"d", "D"})
 CHOSEN = frozenset({"top_k", "topk", "k", "K", "experts_per_token", "num_experts_per_tok"})

@@ -28,7 +28,7 @@ from .rows import about
 
 KINDS = {Role.MOVE: Kind.COMM, Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE}
 """By role; all others compute."""
-CARRYING = frozenset({Role.MOVE, Role.NORM, Role.ROUTING})
+CARRYING = frozenset({Role.MOVE, Role.NORM, Role.POINTWISE, Role.ROUTING})
 """Roles of operators that make a choice of a choice."""
 
 

@@ -1,11 +1,11 @@
-"""KV caches that a step does not find, or does not leave, as it should (F13, F30, F36)."""
+"""KV caches that a step does not find or leave as it should, and latents that are cut (F13, F28, F30, F36)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dagc.ir.deployment import Deployment, Port, Row
+from dagc.ir.deployment import Deployment, Port, Row, Share
 from dagc.ir.op import Operator, tensor_of
 from dagc.ir.ops.attention import AppendOp, ReadOp, RopeOp
 
@@ -70,6 +70,31 @@ def parts(deployment: Deployment) -> Mutants:
     for row in appends(deployment):
         for how, port in _moved(row.weights[0]):
             yield f"{where(row)}, {how}", changed(deployment, row, weights=put(row.weights, 0, port))
+
+
+def latent_cut(deployment: Deployment) -> Mutants:
+    """Every GPU keeps a part of the latent, as if it were heads; nobody adds up what it makes of its part."""
+    shares = [share for row in deployment.rows for port in row.weights for share in _of(port, "heads")]
+    for share in shares[:1]:
+        rows = [
+            replace(row, **{key: tuple(_cut(port, share) for port in getattr(row, key)) for key in PORTS})
+            for row in deployment.rows
+        ]
+        yield f"in {share.parts} parts", replace(deployment, rows=tuple(rows))
+
+
+PORTS = ("inputs", "outputs", "weights", "state")
+
+
+def _of(port: Port, name: str) -> Iterator[Share]:
+    yield from (share for own, share in zip(port.names, port.shares, strict=True) if own == name and share is not None)
+
+
+def _cut(port: Port, share: Share) -> Port:
+    if "kv_rank" not in port.names:
+        return port
+    axis = port.names.index("kv_rank")
+    return replace(shared(port, axis, share), local=put(port.local, axis, int(port.local[axis]) // share.parts))
 
 
 def others(deployment: Deployment) -> Mutants:

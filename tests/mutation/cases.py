@@ -133,6 +133,8 @@ CASES = (
     Case("moe", "dwdp=4,pp=2", 115),
     Case("dense", "tp=4", 115, phase=Phase.DECODE),
     Case("moe", "kv cut, experts over both", 139, phase=Phase.DECODE),
+    Case("latent", "ep=4", 95),
+    Case("latent", "kv cut strided, tp", 130, phase=Phase.DECODE),
 )
 """Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
-embeddings, GQA; prefill and decode."""
+embeddings, GQA, latent attention, group-limited routing; prefill and decode."""

@@ -45,6 +45,5 @@ BUGS = {
 IMPOSSIBLE = {
     "F18": "deployments end in logits: there is no loss, and no softmax over the vocabulary",
     "F19": "all parts are equal: a size that does not divide is refused before anything is emitted",
-    "F28": "there is no operator of latent attention",
 }
 """Why a graph with this bug cannot be written down."""

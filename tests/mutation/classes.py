@@ -73,6 +73,7 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "cache appended to by another owner": Fault("F36", caches.owners),
     "appended before the end of the cache": Fault("F13 F36", caches.early),
     "cache in other parts": Fault("F30", caches.parts),
+    "latent cut": Fault("F28", caches.latent_cut),
     "another cache": Fault("F11 F30", caches.others),
     "token order at the ends": Fault("F15", holdings.ends),
     "another parameter": Fault("F11 F27", holdings.parameters),

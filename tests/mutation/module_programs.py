@@ -38,7 +38,7 @@ def _other(name: str, value: Attribute) -> Attribute | None:
             return FloatAttr(float(value.value.data) * 2, f64)
         case IntegerAttr() if value.type == i1:
             return BoolAttr.from_bool(not value.value.data)
-        case IntegerAttr() if name == "window":
+        case IntegerAttr() if name in ("window", "best"):
             return attribute(value.value.data - 1)
         case StringAttr() if name == "function":
             return StringAttr("sigmoid" if value.data != "sigmoid" else "relu")

@@ -64,7 +64,7 @@ def _other_constants(op: Operator) -> Iterator[tuple[str, object]]:
                 yield name, float(value.value.data) / 2
             case IntegerAttr() if value.type == i1:
                 yield name, not value.value.data
-            case IntegerAttr() if name in ("window", "k"):
+            case IntegerAttr() if name in ("window", "k", "best"):
                 yield name, value.value.data - 1
             case StringAttr() if name == "function":
                 yield name, "sigmoid" if value.data != "sigmoid" else "relu"

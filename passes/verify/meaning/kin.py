@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from math import lcm, prod
 
 from ....ir.dims import Size
 from ....ir.op import Operator, tensor_of
 from ..parts import Extent
 
-FIXED = ("top_k",)
+FIXED = ("top_k", "expert_groups")
 """Names whose extent operators have as a property."""
 LEAST = {"experts": "top_k", "kv_len": "seq_len"}
 """A name of which there must be more than of another: a token chooses so many different experts, a cache has rows of
 earlier tokens."""
+EQUAL = {"experts": "expert_groups"}
+"""A name that another takes apart in equal groups, of more than one."""
 
 
 @dataclass
@@ -99,6 +102,9 @@ class Kin:
             least = max((made.get(root, 0) for root in few), default=0) + 1
             for root in (many - few) & made.keys():
                 made[root] *= -(-least // made[root])
+        for name, other in EQUAL.items():
+            for root, groups in product(self._named(name) & made.keys(), self._named(other)):
+                made[root] = lcm(made[root], 2 * made[groups])
         for key, source in self.groups.items():
             made[self.root(source)] = self._grouped(made[self.root(key)], self.root(source), key[1] != source[1], group)
         for key, sources in self.merged.items():
