@@ -15,6 +15,7 @@ from .frontends.build import build
 from .frontends.model import Phase
 from .ir.local import FULL_NAMES
 from .ir.module import annotate, sizes_of
+from .ir.plan import Plan
 from .job import Job, Request
 from .passes.apart import apart
 from .passes.divide import divided
@@ -104,8 +105,14 @@ def _facts(job: Job) -> Iterator[str]:
     layers = f"{len(model.layers)} layers · hidden {model.hidden}"
     yield f"batch {runs}{batch} × {tokens} · {layers}{experts} · {model.dtype}"
     if job.plan:
-        mesh = " × ".join(f"{axis.name}={axis.size}" for axis in job.plan.axes)
-        yield f"{job.role}: {mesh}" + (f" · {job.plan.about}" if job.plan.about else "")
+        yield f"{job.role}: {_mesh_text(job.plan)}" + (f" · {job.plan.about}" if job.plan.about else "")
+
+
+def _mesh_text(plan: Plan) -> str:
+    """`dp=2 × tp=4`; of pools `attention dp=8 + experts ep=8`."""
+    sizes = {axis.name: f"{axis.name}={axis.size}" for axis in plan.axes}
+    pools = [f"{pool.name} {' × '.join(map(sizes.__getitem__, pool.axes))}".strip() for pool in plan.pools]
+    return " + ".join(pools) or " × ".join(sizes.values())
 
 
 def load_text(path: Path) -> str:

@@ -56,9 +56,10 @@ def spread_lines(first: str, last: str, width: int) -> list[str]:
 
 
 def sending(move: Move) -> str:
-    """`all-to-all over ep: sends 1.88 GB per GPU`."""
+    """`all-to-all over ep: sends 1.88 GB per GPU`; of a transfer also what is received, where that is not as much."""
     over = f" over {', '.join(move.axes)}" if move.axes else ""
-    return f"{move.collective}{over}: sends {human(move.bytes)} per GPU"
+    received = f", receives {human(move.received[1])}" if move.received else ""
+    return f"{move.collective}{over}: sends {human(move.bytes)}{received} per GPU"
 
 
 def human(size: int | str) -> str:

@@ -71,7 +71,10 @@ def _moved(row: Row) -> dict[str, str]:
     if move is None:
         return {}
     axes = {"axes": ",".join(move.axes)} if move.axes else {}
-    return {"collective": move.collective, **axes, "bytes": str(move.bytes), "elements": str(move.elements)}
+    got = {}
+    if move.received is not None:
+        got = {"elements_received": str(move.received[0]), "bytes_received": str(move.received[1])}
+    return {"collective": move.collective, **axes, "bytes": str(move.bytes), "elements": str(move.elements), **got}
 
 
 def _repeated(row: Row) -> dict[str, str]:

@@ -108,5 +108,6 @@ def _heading(view: View, width: int) -> list[str]:
 def _about(view: View) -> str:
     gpus, lanes = view.deployment.gpus, len(view.lanes)
     if view.merged:
-        return f"{view.name} (one lane stands for {'all GPUs' if lanes == 1 else 'all GPUs of a stage'})"
+        kind = "stage" if view.deployment.pools[0].name.startswith("stage") else "pool"
+        return f"{view.name} (one lane stands for {'all GPUs' if lanes == 1 else 'all GPUs of a ' + kind})"
     return f"{view.name} ({lanes} of {gpus} GPUs drawn)" if lanes < gpus else f"{view.name} (every GPU drawn)"

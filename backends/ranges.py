@@ -36,6 +36,11 @@ def group_label(places: np.ndarray) -> str:
     return f"{len(places)} groups of {places.shape[1]}: {_listed(shown, len(places), '; ')}"
 
 
+def gpus_label(ids: np.ndarray) -> str:
+    """What a label says of some GPUs: `GPU 3`, `GPUs 0-7`."""
+    return f"GPU{'s' * (len(ids) > 1)} {spans(np.sort(ids), RUNS_IN_LABEL)}"
+
+
 def pair_label(places: np.ndarray) -> str:
     """What a label says of transfers: `GPU 3 → GPU 11`, or `8 pairs: 0→8; 1→9; … 6 more`."""
     if len(places) == 1:

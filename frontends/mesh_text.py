@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from ..diagnostics import Diagnostic, Refused
 from .parsed import shown
-from .strategy_file import MAX_PARTS
+from .strategy_values import MAX_PARTS
 
 Mesh = tuple[tuple[str, int | None], ...]
 """Key (a strategy's or an axis's name) and size, in the order written; None where the size is left open."""

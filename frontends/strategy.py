@@ -59,6 +59,8 @@ def resolve(
         where=choice.components[0].strategy.where,
         micro_batches=runs or 1,
         divisible=runs is None,
+        pools=choice.components[0].strategy.pools,
+        places=choice.components[0].strategy.places,
     )
 
 

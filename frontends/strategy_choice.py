@@ -176,7 +176,7 @@ def _sized(strategy: Strategy, key: str, size: int | None) -> dict[str, int | No
         return {key: size}
     open_axes = [axis for axis, parts in axes.items() if parts is None]
     fixed = prod(parts for parts in axes.values() if parts)
-    if len(open_axes) != 1 or size is None:
+    if len(open_axes) != 1 or size is None or strategy.pools:
         return {}
     if size % fixed:
         problem = f"{key} has {fixed} parts or a multiple of them"

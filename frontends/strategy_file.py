@@ -9,13 +9,13 @@ rules:
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
+pools, place                            # several meshes instead of one (pools_text.py)
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
 alternatives: {…: {rules: […]}, …}      # ways to do it, each with what it says beside all of this (`alternatives.py`)
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,16 +26,17 @@ from pydantic import Field, PlainValidator
 
 from ..diagnostics import Diagnostic, Refused, nearest
 from ..ir import orders
-from ..ir.plan import Rule, Stages
+from ..ir.plan import Placing, PoolAxes, Rule, Stages
 from .alternatives import variants
 from .parsed import Parsed, read_text, shown
+from .pools_text import PlaceList, Pools, axes_of, places_of, pools_of
+from .pools_text import problems as pool_problems
 from .schema import Strict, checked
 from .stages_text import StagesText, stages_of, stages_problems
+from .strategy_values import MAX_PARTS, AxisName, Parts, Places, names
 from .yaml_reader import parse_yaml
 
 STRATEGIES = Path(__file__).parent / "strategies"
-OPEN = "gpus"
-MAX_PARTS = 2**30
 
 DIMENSIONS = (
     *("batch_size", "seq_len", "kv_len", "hidden", "heads", "kv_heads", "d_k", "ffn"),
@@ -45,8 +46,6 @@ DIMENSIONS = (
 
 _VERBS = ("cut", "store")
 """What a rule may say."""
-
-_PATTERN = re.compile(r"(\*|\w+(\[\d{1,6}(-\d{1,6})?\])?)(\.(\*|\w+(\[\d{1,6}(-\d{1,6})?\])?))*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,30 +66,13 @@ class Strategy:
     alternative: str = ""
     alternatives: tuple[Strategy, ...] = ()
     """Whole strategies, each called `alternative`; this one then has the axes of all, and is else as the first."""
+    pools: tuple[PoolAxes, ...] = ()
+    places: tuple[Placing, ...] = ()
 
-
-def _parts(value: Any) -> int | None:
-    if value == OPEN:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PARTS:
-        return value
-    raise ValueError(f"a number of parts (at least 1), or `{OPEN}` for what is left of the GPUs")
-
-
-def _names(value: Any, what: str) -> tuple[str, ...]:
-    names: list[Any] = value if isinstance(value, list) and value else [value]
-    if all(isinstance(name, str) and name for name in names):
-        return tuple(names)
-    raise ValueError(what)
-
-
-def _places(value: Any) -> tuple[str, ...]:
-    """`at`: one pattern or several, such as `*.experts` or `layers[0-15].attention`."""
-    places = _names(value, "a pattern of module paths, or a list of them")
-    for place in places:
-        if not _PATTERN.fullmatch(place):
-            raise ValueError("a pattern such as *, *.experts, layers.moe or layers[0-15].attention")
-    return places
+    @property
+    def meshes(self) -> tuple[tuple[str, ...], ...]:
+        """The axes of every pool, or of the one mesh: GPUs are the sum of their products."""
+        return tuple(pool.axes for pool in self.pools) or (tuple(axis for axis, _ in self.axes),)
 
 
 def _cuts(value: Any) -> dict[str, str]:
@@ -100,13 +82,13 @@ def _cuts(value: Any) -> dict[str, str]:
     if isinstance(value, dict) and value and all(isinstance(name, str) and name for name in value):
         return {name: _order(order) for name, order in value.items()}
     what = "a dimension's name, a list of names, a mapping of names to orders, or ~ to lift the axis"
-    return dict.fromkeys(_names(value, what), orders.CONTIGUOUS)
+    return dict.fromkeys(names(value, what), orders.CONTIGUOUS)
 
 
 def _kept(value: Any) -> dict[str, str]:
     """Dimensions of weights in order of preference; none stores them as they are used."""
     what = "a dimension's name, a list of names in order of preference, or ~ to store weights as they are used"
-    return dict.fromkeys(() if value is None else _names(value, what), orders.CONTIGUOUS)
+    return dict.fromkeys(() if value is None else names(value, what), orders.CONTIGUOUS)
 
 
 def _order(value: Any) -> str:
@@ -118,12 +100,8 @@ def _order(value: Any) -> str:
     raise ValueError(f"an order: {', '.join(orders.ORDERS)}, or a table of chunks such as [3, 0, 2, 1]")
 
 
-AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Parts = Annotated[Any, PlainValidator(_parts)]
-
-
 class RuleText(Strict):
-    at: Annotated[Any, PlainValidator(_places)]
+    at: Places
     cut: dict[str, Annotated[Any, PlainValidator(_cuts)]] = {}
     store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
 
@@ -131,11 +109,18 @@ class RuleText(Strict):
 class StrategyText(Strict):
     about: Annotated[str, Field(max_length=300)] = ""
     needs: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=16)] = []
-    mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)]
+    mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)] | None = None
+    pools: Pools = {}
+    place: PlaceList = []
     uses: Annotated[list[str], Field(max_length=16)] = []
     rules: Annotated[list[RuleText], Field(max_length=1000)] = []
     stages: StagesText | None = None
     micro_batches: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
+
+    @property
+    def axes(self) -> dict[str, int | None]:
+        """The axes of the one mesh, or of all pools."""
+        return axes_of(self.pools) if self.mesh is None else self.mesh
 
 
 def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy:
@@ -171,7 +156,7 @@ def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
     return Strategy(
         name=name,
         about=text.about,
-        axes=tuple(text.mesh.items()),
+        axes=tuple(text.axes.items()),
         rules=(*(rule for other in used for rule in other.rules), *_rules(text, parsed, "cut")),
         stores=(*(rule for other in used for rule in other.stores), *_rules(text, parsed, "store")),
         stages=_stages(text.stages, parsed) or next((other.stages for other in used if other.stages), None),
@@ -179,6 +164,8 @@ def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
         builtin=builtin,
         needs=tuple(text.needs),
         micro_batches=text.micro_batches,
+        pools=pools_of(text.pools, parsed),
+        places=places_of(text.place, parsed),
     )
 
 
@@ -204,6 +191,8 @@ def builtin_text(name: str) -> str:
 
 def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
     """What does not fit together: unknown axes, dimensions and strategies."""
+    yield from _either(text, parsed)
+    yield from pool_problems(text.pools, text.place, parsed)
     for i, rule in enumerate(text.rules):
         if not (rule.cut or rule.store):
             yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), " or ".join(_VERBS))
@@ -225,6 +214,15 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
                 yield from _axis_problems(axis, text, parsed.where("uses", i))
 
 
+def _either(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
+    """One mesh or pools; stages cut one mesh."""
+    if (text.mesh is None) != bool(text.pools):
+        yield Diagnostic("missing-key", "a strategy has either a mesh or pools", parsed.where(), "mesh or pools")
+    if text.pools and text.stages:
+        hint = "place ranges of layers, such as layers[0-15], on pools"
+        yield Diagnostic("stages", "a strategy has either stages or pools", parsed.where("stages"), hint=hint)
+
+
 def _order_problems(axis: str, cut: str, order: str, where: str) -> Iterator[Diagnostic]:
     if problem := orders.problem(order):
         said = f"{axis} cuts {shown(cut, quoted=False)} in an order that {problem}"
@@ -233,8 +231,8 @@ def _order_problems(axis: str, cut: str, order: str, where: str) -> Iterator[Dia
 
 
 def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagnostic]:
-    if axis not in text.mesh:
-        hint = nearest(axis, text.mesh) if text.mesh else "the mesh has no axes"
+    if axis not in text.axes:
+        hint = nearest(axis, text.axes) if text.axes else "the mesh has no axes"
         yield Diagnostic("rule", f"axis {shown(axis)} is not in the mesh", where, hint=hint)
 
 

@@ -1,9 +1,9 @@
 """The deployment graph: every operator on every GPU, in arrays. What verify, measure and the backends read.
 
 A `Row` is one operator of the lowered program. It stands for one node on each of its places: a computation has one
-place per GPU, a collective one per group, a transfer one per (sender, receiver), and what the host does has one place
-without GPUs. Edges are `Link`s between rows; two nodes are joined when their places share a GPU, or when one side is
-the host. Rows are O(operators of one layer); only arrays grow with the GPUs.
+place per GPU, a collective one per group, a transfer one per group of senders and receivers, and what the host does has
+one place without GPUs. Edges are `Link`s between rows; two nodes are joined when their places share a GPU, or when one
+side is the host. Rows are O(operators of one layer); only arrays grow with the GPUs.
 """
 
 from __future__ import annotations
@@ -109,12 +109,14 @@ class Repeat:
 class Move:
     """What a communication row moves. Bytes and elements are what ONE member sends (bandwidth-optimal algorithm:
     ring all-gather and reduce-scatter (p-1)/p of the whole, ring all-reduce twice that, direct all-to-all
-    (p-1)/p of the local tensor, send/recv the payload)."""
+    (p-1)/p of the local tensor, send/recv the payload); `received`: what one receiver gets, where that is not as much.
+    """
 
     collective: str
     axes: tuple[str, ...]
     elements: Size
     bytes: Size
+    received: tuple[Size, Size] | None = None
 
 
 class Experts(Sequence[str]):
@@ -157,8 +159,9 @@ class Experts(Sequence[str]):
 class Row:
     """One operator of the lowered program and the places it runs at.
 
-    `places`: int64 [nodes, members]: one member for a computation, the group in order for a collective, (sender,
-    receiver) for a transfer, none for the host. `spread` says, per node, what only the place decides (`experts 4-7`).
+    `places`: int64 [nodes, members]: one member for a computation, the group in order for a collective, of a transfer
+    first its `senders`, then its receivers (`pairs`, int64 [pairs, 2], says who of them sends to whom), none for the
+    host. `spread` says, per node, what only the place decides (`experts 4-7`).
 
     `weights` are what it reads of what lives on the GPU: parameters and caches; `state` is the cache that it keeps.
 
@@ -184,6 +187,8 @@ class Row:
     operator: Operator | None = None
     operands: tuple[int, ...] = ()
     turns: np.ndarray | None = None
+    senders: int = 0
+    pairs: np.ndarray | None = None
 
     @property
     def on_host(self) -> bool:
@@ -202,6 +207,16 @@ class Row:
     @property
     def is_transfer(self) -> bool:
         return self.move is not None and self.move.collective == "send/recv"
+
+    @property
+    def reading(self) -> np.ndarray:
+        """Per node the GPUs that have its inputs: of a transfer the senders."""
+        return self.places[:, : self.senders] if self.is_transfer else self.places
+
+    @property
+    def making(self) -> np.ndarray:
+        """Per node the GPUs that have its outputs: of a transfer the receivers."""
+        return self.places[:, self.senders :]
 
     @cached_property
     def gpus(self) -> np.ndarray:
@@ -262,9 +277,7 @@ class Deployment:
         if source.on_host or target.on_host:
             first, second = np.indices((len(source.places), len(target.places))).reshape(2, -1)
             return first, second
-        senders = source.places[:, 1:] if source.is_transfer else source.places
-        receivers = target.places[:, :1] if target.is_transfer else target.places
-        return _shared(senders, receivers, self.gpus)
+        return _shared(source.making, target.reading, self.gpus)
 
 
 def _shared(left: np.ndarray, right: np.ndarray, gpus: int) -> tuple[np.ndarray, np.ndarray]:

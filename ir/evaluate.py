@@ -154,11 +154,8 @@ class _Machine:
                 return self._laid(self.inputs[op.path.data], tensor_of(op.out))
             case Resident():
                 return self._resident(op)
-            case MoveOp() | ScatterOp() | GatherOp():
+            case MoveOp() | ScatterOp() | GatherOp() | TransferOp():
                 return self._relaid(op)
-            case TransferOp():
-                have = self.values[op.operands[0]]
-                return dict(zip(self._gpus(tensor_of(op.out).pool), have.values(), strict=True))
             case Collective() | SliceOp():
                 return self._in_groups(op)
         return self._compute(op)

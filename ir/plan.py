@@ -5,6 +5,8 @@
     stored at *: fsdp cuts hidden, else ffn
     stages over pp: even
     micro_batches 4
+    pools attention [dp], experts [ep]  disjoint sets of GPUs in the order of their ids, each a mesh of its own axes
+    *.experts on experts
 
 Plans are pure data. `passes/place.py` and `passes/shard.py` read them; frontends make them from YAML.
 """
@@ -79,6 +81,25 @@ class Stages:
 
 
 @dataclass(frozen=True)
+class PoolAxes:
+    """A set of GPUs with a mesh of its own: the names of its axes. It may be `idle`: nothing is placed on it."""
+
+    name: str
+    axes: tuple[str, ...]
+    idle: bool = False
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What is at module paths matching any of `at` runs on the pool `on`. Later ones override earlier ones."""
+
+    at: tuple[str, ...]
+    on: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """A strategy with every axis sized. `name` is what the user called it (`ep`, `tp=8,pp=2`); `about` one line.
 
@@ -97,11 +118,14 @@ class Plan:
     divisible: bool = False
     """No one said how often: it may be more, for memory's sake."""
     stores: tuple[Rule, ...] = ()
+    pools: tuple[PoolAxes, ...] = ()
+    places: tuple[Placing, ...] = ()
 
     @property
     def gpus(self) -> int:
-        """GPUs the mesh needs: the product of its axes."""
-        return prod(axis.size for axis in self.axes)
+        """GPUs the mesh needs: the product of its axes, or the sum of those of its pools."""
+        meshes = [pool.axes for pool in self.pools] or [tuple(axis.name for axis in self.axes)]
+        return sum(prod(map(self.size, axes)) for axes in meshes)
 
     def size(self, axis: str) -> int:
         return next(a.size for a in self.axes if a.name == axis)

@@ -4,13 +4,14 @@
 #dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
 #dag.mesh<[stage0 [tp = 8], stage1 [tp = 8]], stages pp>       a pool in the midst of others: p [dp = 2] from 1 by [4]
 #dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [1, 0]]], micro_batches 4>
+#dag.plan<"afd", [dp = 4, ep = 8], […], pools [attention [dp], experts [ep]], places [["*"] on attention, …]>
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from xdsl.ir import Data, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
@@ -20,7 +21,7 @@ from xdsl.printer import Printer
 from . import debts, dims, orders
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Grid, Mesh
-from .plan import Axis, Plan, Rule, Stages
+from .plan import Axis, Placing, Plan, PoolAxes, Rule, Stages
 
 T = TypeVar("T")
 
@@ -248,15 +249,11 @@ class PlanAttr(Data[Plan]):
             axes = _list(parser, lambda: _parse_axis(parser))
             parser.parse_characters(",")
             rules = _list(parser, lambda: _parse_rule(parser))
-            stages, stores, micro_batches = None, (), 1
+            more: dict[str, Any] = {}
             while parser.parse_optional_punctuation(","):
-                if parser.parse_optional_keyword("stored"):
-                    stores = _list(parser, lambda: _parse_rule(parser))
-                elif parser.parse_optional_keyword("micro_batches"):
-                    micro_batches = parser.parse_integer(allow_boolean=False, allow_negative=False)
-                else:
-                    stages = _parse_stages(parser)
-        return Plan(name, axes, rules, stages, stores=stores, micro_batches=micro_batches)
+                word = _one_of(parser, _MORE)
+                more["stores" if word == "stored" else word] = _MORE[word](parser)
+        return Plan(name, axes, rules, **more)
 
     def print_parameter(self, printer: Printer) -> None:
         plan = self.data
@@ -270,7 +267,33 @@ class PlanAttr(Data[Plan]):
             printer.print_list(plan.stores, lambda rule: _print_rule(printer, rule))
             printer.print_string("]")
         several = f", micro_batches {plan.micro_batches}" if plan.micro_batches > 1 else ""
-        printer.print_string((_stages_text(plan.stages) if plan.stages else "") + several + ">")
+        printer.print_string((_stages_text(plan.stages) if plan.stages else "") + several)
+        if plan.pools:
+            printer.print_string(f", pools [{', '.join(map(_pool_text, plan.pools))}], places [")
+            printer.print_list(plan.places, lambda placing: _print_placing(printer, placing))
+            printer.print_string("]")
+        printer.print_string(">")
+
+
+def _pool_text(pool: PoolAxes) -> str:
+    return f"{pool.name} [{', '.join(pool.axes)}]" + " idle" * pool.idle
+
+
+def _parse_pool(parser: AttrParser) -> PoolAxes:
+    name, axes = parser.parse_identifier(), _list(parser, lambda: _axis(parser))
+    return PoolAxes(name, axes, parser.parse_optional_keyword("idle") is not None)
+
+
+def _print_placing(printer: Printer, placing: Placing) -> None:
+    printer.print_string("[")
+    printer.print_list(placing.at, printer.print_string_literal)
+    printer.print_string(f"] on {placing.on}")
+
+
+def _parse_placing(parser: AttrParser) -> Placing:
+    at = _list(parser, parser.parse_str_literal)
+    parser.parse_keyword("on")
+    return Placing(at, parser.parse_identifier())
 
 
 def _stages_text(stages: Stages) -> str:
@@ -279,7 +302,6 @@ def _stages_text(stages: Stages) -> str:
 
 
 def _parse_stages(parser: AttrParser) -> Stages:
-    parser.parse_keyword("stages")
     axis = _axis(parser)
     layers = parser.parse_optional_identifier() or _list(parser, parser.parse_integer)
     interleaved = parser.parse_optional_keyword("chunks")
@@ -305,3 +327,13 @@ def _parse_rule(parser: AttrParser) -> Rule:
     where = parser.parse_str_literal() if parser.parse_optional_keyword("from") else ""
     ordered = tuple((name, order) for name, order in cuts if order != orders.CONTIGUOUS)
     return Rule(at, axis, tuple(name for name, _ in cuts), where, ordered)
+
+
+_MORE: dict[str, Callable[[AttrParser], Any]] = {
+    "stored": lambda parser: _list(parser, lambda: _parse_rule(parser)),
+    "stages": _parse_stages,
+    "micro_batches": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),
+    "pools": lambda parser: _list(parser, lambda: _parse_pool(parser)),
+    "places": lambda parser: _list(parser, lambda: _parse_placing(parser)),
+}
+"""What a plan may say further, each after its name."""

@@ -3,8 +3,9 @@
     before   %y = dag.move(%x) : [… hidden], owes sum over [tp] -> [… hidden]
     after    %y = dag.all_reduce(%x) {axes = ["tp"]} : [… hidden], owes sum over [tp] -> [… hidden]
 
-Which moves is decided by `moves.steps` from the two layouts alone. Between pools the value is sent as it is, to the
-GPUs of the same coordinates, and laid out anew there; between the host and a pool it is scattered or gathered.
+Which moves is decided by `moves.steps` from the two layouts alone. Between pools of equal axes the value is sent as it
+is, to the GPUs of the same coordinates, and laid out anew there; between other pools it is laid out as it is best sent
+(`ready`) and goes straight to where it is needed. Between the host and a pool it is scattered or gathered.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from ..ir.ops.move import (
 )
 from ..ir.orders import axis_of, text
 from .moves import Step, steps
+from .ready import ready
 
 KINDS: dict[str, type[Mover]] = {
     "all_reduce": AllReduceOp,
@@ -72,24 +74,25 @@ def _lower(move: MoveOp, mesh: Mesh) -> None:
 def _operators(move: MoveOp, value: SSAValue, mesh: Mesh) -> Iterator[Mover]:
     have, need = tensor_of(value), tensor_of(move.out)
     if have.pool != need.pool:
-        paid = replace(have, owes=())
+        paid = replace(have, owes=()) if HOST in (have.pool, need.pool) else ready(have, need, mesh)
         for made in _chain(move, value, paid, mesh):
             yield made
             value = made.out
-        kind, after = _across(paid, need)
+        kind, after = _across(paid, need, mesh)
         crossing = kind.of(value, path=move.path.data, where=where_of(move), out=after)
         yield crossing
         value = crossing.out
     yield from _chain(move, value, need, mesh)
 
 
-def _across(have: Tensor, need: Tensor) -> tuple[type[Mover], Tensor]:
+def _across(have: Tensor, need: Tensor, mesh: Mesh) -> tuple[type[Mover], Tensor]:
     """How a paid value gets to another pool, and the layout it arrives in."""
     if have.pool == HOST:
         return ScatterOp, need
     if need.pool == HOST:
         return GatherOp, need
-    return TransferOp, replace(have, pool=need.pool)
+    alike = mesh.axes_of(have.pool) == mesh.axes_of(need.pool)
+    return TransferOp, replace(have, pool=need.pool) if alike else need
 
 
 def _chain(move: MoveOp, value: SSAValue, need: Tensor, mesh: Mesh) -> Iterator[Mover]:

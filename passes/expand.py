@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -17,8 +18,8 @@ from xdsl.ir import SSAValue
 
 from ..ir.debts import KINDS, SUM, kind_of
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
-from ..ir.dims import Sizes
-from ..ir.layout import Tensor
+from ..ir.dims import Sizes, number
+from ..ir.layout import DTYPE_BITS, Tensor
 from ..ir.local import elements, levels, nbytes, plain, shown
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
@@ -28,6 +29,7 @@ from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, Wei
 from ..ir.orders import CONTIGUOUS, axes_of, indices
 from ..ir.plan import user_axis
 from .selection import is_selection
+from .sends import sends
 from .titles import title_of
 
 MERGES = {"expert_tokens": "expert_tokens = batch_size·seq_len·top_k/experts"}
@@ -59,7 +61,22 @@ def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
         wholes = [measure(mesh, sizes, after) for measure in (elements, nbytes)]
         moved = [op.sent(b, a, members) for b, a in zip(counts, wholes, strict=True)]
         return plain(moved[0]), plain(moved[1])
-    return plain(elements(mesh, sizes, before)), plain(nbytes(mesh, sizes, before))
+    most = number(sends(before, after, mesh).most)
+    whole = sizes.exact(before.points) * most
+    return plain(whole), plain(whole * number(Fraction(DTYPE_BITS[before.dtype], 8)))
+
+
+def received(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
+    """(elements, bytes) that one member of a communication receives: as much as it sends, but for a transfer."""
+    if isinstance(op, Collective):
+        return sent(op, mesh, sizes)
+    after = tensor_of(op.out)
+    return plain(elements(mesh, sizes, after)), plain(nbytes(mesh, sizes, after))
+
+
+def stage_axes(mesh: Mesh) -> tuple[str, ...]:
+    """What a transfer is over: the axis that numbers the pools, if one does."""
+    return (mesh.stages,) if mesh.stages else ()
 
 
 @dataclass
@@ -105,9 +122,9 @@ class _Builder:
     def _before(self, op: Operator) -> list[int]:
         """What each GPU of an operator runs right before it: that is waited for where resident state alone feeds it."""
         waiting, found = np.zeros(self.mesh.gpus, dtype=bool), []
-        waiting[self._places(op)] = True
+        waiting[self._members(op)] = True
         for row in reversed(self.rows):
-            made = slice(None) if row.on_host else row.places[:, 1:] if row.is_transfer else row.places
+            made = slice(None) if row.on_host else row.making
             if waiting[made].any():
                 found.append(row.index)
                 waiting[made] = False
@@ -118,13 +135,14 @@ class _Builder:
         out = self._port(f"{name}.{index}" if isinstance(op, Mover) else op.path.data, tensor_of(op.out))
         values = [op.operands[i] for i in flowing]
         inputs = tuple(self._port(self.rows[self.made[v]].outputs[0].tensor, tensor_of(v)) for v in values)
+        places, senders, pairs = self._places(op)
         return Row(
             index=index,
             op=name,
             title=_title(op, name),
             kind=_kind(op),
             path=op.path.data,
-            places=self._places(op),
+            places=places,
             inputs=inputs if op.operands else (out,),
             outputs=(out,),
             weights=tuple(self._resident(op.operands[i]) for i in resident),
@@ -135,6 +153,8 @@ class _Builder:
             where=where_of(op),
             operator=op,
             operands=(*flowing, *resident),
+            senders=senders,
+            pairs=pairs,
         )
 
     def _port(self, name: str, tensor: Tensor) -> Port:
@@ -161,11 +181,15 @@ class _Builder:
             self.shares[pool, cuts] = Share(self.mesh.size(axes), of, levels(self.mesh, cuts))
         return self.shares[pool, cuts]
 
-    def _places(self, op: Operator) -> np.ndarray:
-        pool = tensor_of(op.out).pool
+    def _places(self, op: Operator) -> tuple[np.ndarray, int, np.ndarray | None]:
+        """A row's places and, of a transfer, how many members send and who to whom."""
         if isinstance(op, TransferOp):
-            source = tensor_of(op.operands[0]).pool
-            return np.stack([self.mesh.ids(source).reshape(-1), self.mesh.ids(pool).reshape(-1)], axis=1)
+            all_sends = sends(tensor_of(op.operands[0]), tensor_of(op.out), self.mesh)
+            return all_sends.places, all_sends.senders, all_sends.pairs
+        return self._members(op), 0, None
+
+    def _members(self, op: Operator) -> np.ndarray:
+        pool = tensor_of(op.out).pool
         if op.RULE.role is Role.HOST or pool == HOST:
             return HOST_PLACES
         if isinstance(op, Collective):
@@ -174,10 +198,14 @@ class _Builder:
 
     def _move(self, op: Operator) -> Move | None:
         if isinstance(op, TransferOp):
-            return Move("send/recv", (self.mesh.stages,), *sent(op, self.mesh, self.sizes))
+            return self._transfer(op)
         if isinstance(op, Collective):
             return Move(op.collective, axis_names(op.over), *sent(op, self.mesh, self.sizes))
         return None
+
+    def _transfer(self, op: TransferOp) -> Move:
+        first, second = (each(op, self.mesh, self.sizes) for each in (sent, received))
+        return Move("send/recv", stage_axes(self.mesh), *first, None if second == first else second)
 
     def _spread(self, op: Operator) -> Sequence[str]:
         """Per GPU the experts it computes, for operators that run on several experts' rows."""

@@ -12,6 +12,8 @@ from ..diagnostics import Diagnostic
 
 BALANCED = 1.10
 """Largest/mean load up to which nothing is said."""
+HINT = "stages differ: give those with the embedding or the head fewer layers (--stages)"
+POOLS = "pools differ: give the one that does more work more GPUs (--mesh), or place other modules on it"
 
 
 def judge(figures: dict[str, Any], where: str, max_imbalance: float | None = None) -> Iterator[Diagnostic]:
@@ -59,7 +61,7 @@ def _unbalanced(
         where,
         expected=f"at most {limit:.2f}",
         actual=f"{ratio:.2f} (largest and smallest: {shares})",
-        hint="stages differ: give those with the embedding or the head fewer layers (--stages)",
+        hint=HINT if heaviest["pool"].startswith("stage") else POOLS,
         severity=severity,
     )
 

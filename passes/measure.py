@@ -27,7 +27,7 @@ from ..ir.op import Operator, Role, tensor_of
 from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import RepeatOp, StateOp, WeightOp
-from .expand import axis_names, sent
+from .expand import axis_names, received, sent, stage_axes
 from .liveness import peak
 from .selection import is_selection
 
@@ -122,25 +122,26 @@ class _Look:
     def _communication(self, op: Mover, repeat: RepeatOp | None, times: int) -> None:
         before, after = tensor_of(op.operands[0]), tensor_of(op.out)
         count, size = sent(op, self.mesh, self.sizes)
+        _, got = received(op, self.mesh, self.sizes)
         collective, axes = (op.collective, axis_names(op.over)) if isinstance(op, Collective) else SEND
         self.collectives.append(
             {
                 "collective": collective,
-                "axes": list(axes or (self.mesh.stages,)),
+                "axes": list(axes or stage_axes(self.mesh)),
                 "after": op.path.data,
                 "layers": layers_text(op, repeat) if repeat else None,
                 "repeat": times,
                 "routing": is_selection(op.out),
                 "elements_sent_per_gpu": count,
                 "bytes_sent_per_gpu": size,
-                "bytes_received_per_gpu": size,
+                "bytes_received_per_gpu": got,
                 "from": before.pool,
                 "to": after.pool,
             }
         )
-        if isinstance(size, int):
+        if isinstance(size, int) and isinstance(got, int):
             self.pools[before.pool].sent += size * times * self.runs
-            self.pools[after.pool].received += size * times * self.runs
+            self.pools[after.pool].received += got * times * self.runs
 
     def modules(self) -> Any:
         """Per module of each pool: distinct weight parts × replicas against the pool's GPUs (OUT6, DEP1)."""

@@ -6,17 +6,23 @@
              %z = dag.repeat %h = %m layers 8 to 15 period 1 : !dag.tensor<[…], bf16, on stage1> { … }
              in chunks: layers 0 to 3 on stage0, 4 to 7 on stage1, then 8 to 11 on stage0 again, 12 to 15 on stage1
 
+    before   %u = dag.project(%rows, %w) at "layers.moe.experts.up_proj"
+    after    %m = dag.move(%rows) : … on attention -> … on experts
+             %u = dag.project(%m, %w) at "layers.moe.experts.up_proj" : … on experts
+
 The plan's mesh becomes the module's mesh: a stage axis makes pools, and an axis that cuts grouped heads further than
 their KV heads divide is refined into sub-axes (`tp` = 8 over 4 KV heads: `tp.0` = 4 cuts both, `tp.1` = 2 holds
-copies of KV heads). Repeats are split where the stage changes or a rule starts or stops to apply.
+copies of KV heads). Named pools have meshes of their own; what the plan places on another pool than its operands gets
+them moved. Repeats are split where the stage changes or a rule or placing starts or stops to apply; what they carry is
+on the pool of `layers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from math import gcd
+from itertools import accumulate, pairwise
+from math import gcd, prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -25,14 +31,14 @@ from xdsl.passes import ModulePass
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.dims import as_number
-from ..ir.mesh import HOST, Mesh
+from ..ir.mesh import HOST, Grid, Mesh
 from ..ir.module import annotate, offset_of, operators, plan_of, replace_body
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import RELATIONS
 from ..ir.ops.move import MoveOp
-from ..ir.ops.program import InputOp, OutputOp, RepeatOp, YieldOp
-from ..ir.plan import Plan, Stages
-from .rules import boundaries
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, YieldOp
+from ..ir.plan import Plan, PoolAxes, Stages
+from .rules import boundaries, pool_of
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,28 @@ class PlacePass(ModulePass):
         plan = plan_of(op)
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to place by", hint="name a strategy"))
-        staged = plan.stages is not None and plan.size(plan.stages.axis) > 1
-        mesh = Mesh.of(tuple(_refined(plan, op)), plan.stages.axis if plan.stages and staged else "")
-        stages = stage_layers(plan, _layers(op))
-        _Placer(mesh, stages, boundaries(plan)).run(op)
-        annotate(op, mesh=mesh)
+        placer = _Placer(plan, _mesh(plan, op), stage_layers(plan, _layers(op)), boundaries(plan))
+        placer.run(op)
+        if idle := [pool for pool in plan.pools if pool.name not in placer.used and not pool.idle]:
+            raise Refused(*map(_idle, idle))
+        annotate(op, mesh=placer.mesh)
+
+
+def _mesh(plan: Plan, module: ModuleOp) -> Mesh:
+    """The pools of the plan in order of ids, or the one mesh, cut by a stage axis if it has one."""
+    if plan.pools:
+        axes = [tuple(_refined(plan, module, pool.axes)) for pool in plan.pools]
+        first = accumulate((prod(size for _, size in each) for each in axes), initial=0)
+        return Mesh(tuple(Grid(p.name, a, start) for p, a, start in zip(plan.pools, axes, first, strict=False)))
+    staged = plan.stages is not None and plan.size(plan.stages.axis) > 1
+    axes = tuple(_refined(plan, module, tuple(axis.name for axis in plan.axes)))
+    return Mesh.of(axes, plan.stages.axis if plan.stages and staged else "")
+
+
+def _idle(pool: PoolAxes) -> Diagnostic:
+    problem, expected = f"nothing is placed on pool {pool.name}", "every pool computes something"
+    hint = "place a module on it, remove it, or say `idle: allowed`"
+    return Diagnostic("OUT6", problem, pool.where, expected, hint=hint)
 
 
 def _layers(module: ModuleOp) -> int:
@@ -103,22 +126,24 @@ def _called(stages: Stages, count: int) -> str:
     return f"{stages.axis} × chunks = {count // stages.chunks} × {stages.chunks} = {count}"
 
 
-def _refined(plan: Plan, module: ModuleOp) -> Iterator[tuple[str, int]]:
-    """Axes of several parts, split where a related dimension (kv_heads) takes only part of what cuts its source."""
+def _refined(plan: Plan, module: ModuleOp, axes: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Of these axes those of several parts, split where a related dimension (kv_heads) takes only part of what cuts its
+    source.
+    """
     related = _related_sizes(module)
-    for axis in plan.axes:
-        if axis.size == 1:
+    for axis, whole in ((axis, plan.size(axis)) for axis in axes):
+        if whole == 1:
             continue
-        part = axis.size
+        part = whole
         for name, size in related.items():
             sources = RELATIONS[name].sources
-            if any(rule.axis == axis.name and set(rule.cuts) & {*sources, name} for rule in plan.rules):
-                part = gcd(size, axis.size)
+            if any(rule.axis == axis and set(rule.cuts) & {*sources, name} for rule in plan.rules):
+                part = gcd(size, whole)
                 related[name] = size // part
-        if 1 < part < axis.size:
-            yield from ((f"{axis.name}.0", part), (f"{axis.name}.1", axis.size // part))
+        if 1 < part < whole:
+            yield from ((f"{axis}.0", part), (f"{axis}.1", whole // part))
         else:
-            yield axis.name, axis.size
+            yield axis, whole
 
 
 def _related_sizes(module: ModuleOp) -> dict[str, int]:
@@ -136,6 +161,7 @@ def _related_sizes(module: ModuleOp) -> dict[str, int]:
 class _Placer:
     """Rebuilds the program, operator by operator, with a pool in every type."""
 
+    plan: Plan
     mesh: Mesh
     stages: list[int]
     edges: set[int]
@@ -143,20 +169,35 @@ class _Placer:
     def run(self, module: ModuleOp) -> None:
         self.env: dict[SSAValue, SSAValue] = {}
         self.out: list[Operation] = []
-        pools = self.mesh.pools
-        pool = pools[0]
+        self.used: set[str] = set()
+        pool = self.mesh.pools[0]
         for op in list(module.ops):
             if isinstance(op, RepeatOp):
                 pool = self._repeat(op)
             elif isinstance(op, Operator):
-                self._operator(op, HOST if isinstance(op, InputOp | OutputOp) else pool)
+                self._operator(op, HOST if isinstance(op, InputOp | OutputOp) else self._pool(op, None, pool))
         replace_body(module, self.out)
+
+    def _pool(self, op: Operator, layer: int | None, near: str) -> str:
+        """Where the plan places an operator, a weight with its user; without named pools near what it belongs to."""
+        if isinstance(op, Resident) and (user := next(iter(op.out.uses), None)):
+            assert isinstance(user.operation, Operator)
+            op = user.operation
+        return self._placed(op.path.data, layer) or near
+
+    def _placed(self, path: str, layer: int | None) -> str:
+        """The named pool of a place, if there are any. Refused where the plan has none for it."""
+        pool = pool_of(self.plan, path, layer)
+        if self.plan.pools and pool not in self.mesh.pools:
+            raise Refused(_nowhere(self.plan, path))
+        return pool
 
     def _operator(self, op: Operator, pool: str, offset: int = 0) -> None:
         made = op.clone(self.env)
         if offset:
             made.path = StringAttr(_renumbered(op, offset))
         made.operands = [self._on(value, pool) for value in made.operands]
+        self.used.add(pool)
         made.location = op.location
         retype(made.out, replace(tensor_of(op.out), pool=pool))
         self.env[op.out] = made.out
@@ -177,7 +218,7 @@ class _Placer:
         """Place the pieces of a repeat, each in the pool of its stage; the last one's pool."""
         value, pool = self.env[op.init], ""
         for first, last, offset, period in _pieces(op.span, self._cuts()):
-            pool = self._pool(first)
+            pool = self._placed("layers", first) or self._stage(first)
             value = self._piece(op, self._on(value, pool), (first, last, offset, period))
         self.env[op.out] = value
         return pool
@@ -186,7 +227,7 @@ class _Placer:
         starts = {sum(self.stages[:i]) for i in range(len(self.stages))}
         return starts | self.edges
 
-    def _pool(self, layer: int) -> str:
+    def _stage(self, layer: int) -> str:
         chunk = next(i for i in range(len(self.stages)) if layer < sum(self.stages[: i + 1]))
         return self.mesh.pools[chunk % len(self.mesh.pools)]
 
@@ -201,13 +242,21 @@ class _Placer:
         pool = tensor_of(init).pool
         for inner in body:
             if isinstance(inner, Operator):
-                self._operator(inner, pool, 0 if whole else offset)
+                layer = first - offset + offset_of(inner)
+                self._operator(inner, self._pool(inner, layer, pool), 0 if whole else offset)
         leaving = op.yielded if whole else next(o for o in reversed(body) if isinstance(o, Operator)).out
-        block.add_ops([*self.out, YieldOp.create(operands=[self.env[leaving]])])
+        yielded = self._on(self.env[leaving], pool)
+        block.add_ops([*self.out, YieldOp.create(operands=[yielded])])
         self.out = outer
         made = RepeatOp.of(init, block, first, last, period, where_of(op))
         self.out.append(made)
         return made.out
+
+
+def _nowhere(plan: Plan, path: str) -> Diagnostic:
+    names = ", ".join(pool.name for pool in plan.pools)
+    problem, hint = f"{path} is placed on no pool", 'begin `place` with {at: "*", on: …}'
+    return Diagnostic("rule", problem, plan.where or plan.name, expected=f"one of {names}", hint=hint)
 
 
 def _in_layers(op: Operation, offset: int, period: int) -> bool:

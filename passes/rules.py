@@ -40,9 +40,15 @@ def matches(at: str, path: str, layer: int | None) -> bool:
     return at == "*" or pattern(at).match(plain_path(path) + ".") is not None
 
 
+def pool_of(plan: Plan, path: str, layer: int | None) -> str:
+    """The pool that the last placing that addresses a place names; nothing where none does."""
+    found = (p.on for p in reversed(plan.places) if any(matches(at, path, layer) for at in p.at))
+    return next(found, "")
+
+
 def boundaries(plan: Plan) -> set[int]:
-    """Layers at which a rule starts or stops to apply."""
-    ranges = [layer_range(at) for rule in (*plan.rules, *plan.stores) for at in rule.at]
+    """Layers at which a rule or a placing starts or stops to apply."""
+    ranges = [layer_range(at) for each in (*plan.rules, *plan.stores, *plan.places) for at in each.at]
     return {edge for r in ranges if r for edge in (r[0], r[1] + 1)}
 
 
@@ -73,6 +79,6 @@ class Rules:
 def data_parallel_size(plan: Plan) -> int:
     """Into how many parts attention cuts batch_size: the sequences that are served side by side."""
     rules = Rules(plan.rules, tuple(axis.name for axis in plan.axes))
-    return prod(
-        plan.size(axis) for axis, rule in rules.at("layers.attention", 0, rules.axes) if "batch_size" in rule.cuts
-    )
+    pool = pool_of(plan, "layers.attention", 0)
+    axes = next((each.axes for each in plan.pools if each.name == pool), rules.axes)
+    return prod(plan.size(axis) for axis, rule in rules.at("layers.attention", 0, axes) if "batch_size" in rule.cuts)

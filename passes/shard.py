@@ -49,6 +49,7 @@ class ShardPass(ModulePass):
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to shard by", hint="name a strategy"))
         cuts, stores = Cuts(plan, mesh, sizes_of(op)), Stores(plan, mesh)
+        _without_moves(op)
         paid: dict[SSAValue, set[Tensor]] = {}
         while True:
             sharder = _Sharder(cuts, stores, paid)
@@ -58,10 +59,19 @@ class ShardPass(ModulePass):
             if not sharder.refused.keys() - paid.keys():
                 break
             paid = paid | {value: sharder.needs[value] for value in sharder.refused}
-        if idle := [axis for axis in mesh.axes if axis not in cuts.used and mesh.size((axis,)) > 1]:
+        working = {axis for inner, _ in operators(op) for axis in mesh.axes_of(tensor_of(inner.out).pool)}
+        if idle := [axis for axis in mesh.axes if axis in working - cuts.used and mesh.size((axis,)) > 1]:
             raise Refused(*(_idle(axis, mesh, plan) for axis in idle))
         replace_body(op, body)
         annotate(op, sizes=_routed(op, mesh))
+
+
+def _without_moves(module: ModuleOp) -> None:
+    """Users say where they need a value and how; a placed module's moves say less."""
+    for move in [inner for inner in module.walk() if isinstance(inner, MoveOp)]:
+        move.out.replace_all_uses_with(move.operands[0])
+        move.detach()
+        move.erase()
 
 
 def _idle(axis: str, mesh: Mesh, plan: Plan) -> Diagnostic:
@@ -114,8 +124,6 @@ class _Sharder:
     def block(self, ops: Iterable[Operation]) -> list[Operation]:
         for op in list(ops):
             match op:
-                case MoveOp():
-                    self.env[op.out] = self.env[op.operands[0]]
                 case Resident():
                     pass
                 case InputOp():
@@ -173,8 +181,12 @@ class _Sharder:
         return tensor_of(self.env[value]).owes
 
     def _passes(self, op: Operator, owing: dict[int, tuple[str, ...]], used: set[str]) -> bool:
-        """Linear in exactly the operands that owe, the same sum; the axes cut nothing here; the result no larger."""
+        """Linear in exactly the operands that owe, the same sum, on its own pool; the axes cut nothing here; the result
+        is no larger.
+        """
         if tuple(owing) not in op.RULE.linear or len(set(owing.values())) > 1:
+            return False
+        if any(tensor_of(op.operands[i]).pool != tensor_of(op.out).pool for i in owing):
             return False
         first, owes = next(iter(owing.items()))
         growth = ratio(*(self.cuts.sizes.exact(tensor_of(v).points) for v in (op.out, op.operands[first])))
@@ -205,12 +217,15 @@ class _Sharder:
         return self._move(have, need, value)
 
     def _pay(self, value: SSAValue, need: Tensor) -> SSAValue:
-        """Pay a debt once: into the layout needed, or, where users differ, into the one of them with most cuts."""
+        """Pay a debt once: into the layout needed, or, where users differ, into the one of them with most cuts. What
+        goes to one other pool pays on the way there, what goes to several before.
+        """
         self.refused.setdefault(value, None)
-        targets = self.paid.get(value) or {need}
-        target = max(targets, key=lambda t: (self.cuts.mesh.size(t.axes), t == need, str(t)))
-        if target.pool != tensor_of(self.env[value]).pool:
-            target = replace(tensor_of(self.env[value]), owes=())
+        have, targets = tensor_of(self.env[value]), self.paid.get(value) or {need}
+        here = [target for target in targets if target.pool == have.pool]
+        target = max(here or targets, key=lambda t: (self.cuts.mesh.size(t.axes), t == need, str(t)))
+        if len({target.pool for target in targets}) > 1 and not here:
+            target = replace(have, owes=())
         return self._move(self.env[value], target, value)
 
     def _move(self, have: SSAValue, need: Tensor, source: SSAValue) -> SSAValue:

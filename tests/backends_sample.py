@@ -228,6 +228,7 @@ def dense_tp_pp(tp: int = 8, stages: int = 2) -> Deployment:
                 kind=Kind.COMM,
                 move=move,
                 op="send",
+                senders=1,
                 title="Send/recv: stage boundary",
             )
     end = make.add("gather", port("output", **hidden), x, kind=Kind.ROUTE, title="Gather output")

@@ -3,7 +3,7 @@
 from dagc.frontends.model import Attention, FeedForward, Latent, MixtureOfExperts, Model
 from dagc.frontends.strategy import resolve
 from dagc.ir.evaluate import random_weights
-from dagc.ir.plan import Axis, Plan, Rule, Stages
+from dagc.ir.plan import Axis, Placing, Plan, PoolAxes, Rule, Stages
 
 SIZES = {"B": 4, "S": 8}
 WEIGHTS = random_weights(seed=1)
@@ -89,6 +89,16 @@ def plan(
     return Plan("test", tuple(map(Axis, axes, axes.values())), rules, stages, stores=stores)
 
 
+def pooled(rules: tuple[Rule, ...], places: dict[str, str], **pools: dict[str, int]) -> Plan:
+    """A plan over pools, each with the sizes of its axes; `places`: patterns, one after another, and pools."""
+    axes = {axis: size for pool in pools.values() for axis, size in pool.items()}
+    return Plan(
+        "test", tuple(map(Axis, axes, axes.values())), rules,
+        pools=tuple(PoolAxes(name, tuple(pool)) for name, pool in pools.items()),
+        places=tuple(Placing(tuple(at.split()), on) for at, on in places.items()),
+    )  # fmt: skip
+
+
 PLANS = {
     "one gpu": plan((), tp=1),
     "tp2": plan(TP, tp=2),
@@ -168,6 +178,28 @@ PLANS = {
     "split kv×hidden, pp": plan((*SPLIT_KV, *HIDDEN), "uneven", pp=2, cp=2, hp=2),
 }  # fmt: skip
 
+ON_E = {"*": "a", "*.experts *.ffn": "e"}
+APART = (rule("*", "ep", "ffn"), rule("*.experts", "ep", "experts"), rule("*", "etp", "ffn"))
+ON_F = {"*": "a", "*.core": "f", "*.k_cache *.v_cache": "a"}
+POOLED = {
+    "afd": pooled((*DP, *TP, *APART), ON_E, a={"dp": 2, "tp": 2}, e={"ep": 4}),
+    "afd, fewer experts' GPUs": pooled((*DP, *APART), ON_E, a={"dp": 4}, e={"ep": 2}),
+    "afd, experts×tp": pooled((*DP, *APART), ON_E, a={"dp": 2}, e={"ep": 2, "etp": 2}),
+    "afd, tokens zigzag": pooled((*DP, *ZIGZAG, *APART), ON_E, a={"dp": 2, "cp": 2}, e={"ep": 2}),
+    "afd, one GPU for experts": pooled((*TP, *APART), ON_E, a={"tp": 4}, e={}),
+    "afd, dispatch there too": pooled(
+        (*DP, *CP, *APART), ON_E | {"*.dispatch *.combine": "e"}, a={"dp": 2, "cp": 2}, e={"ep": 4}),
+    "fa pool": pooled((*TP, rule("*.core", "fp", "seq_len")), ON_F, a={"tp": 2}, f={"fp": 4}),
+    "fa pool, zigzag, caches there": pooled(
+        (*TP, rule("*.core", "fp", seq_len="zigzag")), {"*": "a", "*.core": "f"}, a={"tp": 2}, f={"fp": 2}),
+    "layers on three pools": pooled(
+        (*TP, rule("layers[1]", "cp", "seq_len"), rule("layers[2]", "dp", "batch_size")),
+        {"*": "a", "layers[1].attention": "b", "layers[2].attention": "c"}, a={"tp": 4}, b={"cp": 2}, c={"dp": 4}),
+    "pools of equal axes": pooled(TP, {"*": "a", "layers[1-2]": "b", "head": "b"}, a={"tp": 2}, b={"tp": 2}),
+    "norms elsewhere": pooled(
+        (*TP, *CP), {"*": "a", "*.attention_norm *.ffn_norm": "b"}, a={"tp": 2}, b={"cp": 2}),
+}  # fmt: skip
+PLANS |= POOLED
 STEP_SIZES = {"B": 4, "S": 2, "K": 8}
 """Two new tokens, six in the cache."""
 STEP_PLANS = {name: PLANS[name] for name in (

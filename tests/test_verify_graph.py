@@ -81,7 +81,14 @@ FAULTS: dict[str, tuple[str, str, Deployment]] = {
     "no such GPU": ("ill-formed", "is none of the 4", with_row(2, places=EACH + 1)),
     "no places": ("ill-formed", "places of shape", with_row(2, places=EACH[:0])),
     "a transfer of three": (
-        "ill-formed", "among 3 GPUs", with_row(3, places=np.array([[0, 1, 2]]), move=Move("send/recv", (), 1, 1))),
+        "ill-formed", "among 3 GPUs that does not say",
+        with_row(3, places=np.array([[0, 1, 2]]), move=Move("send/recv", (), 1, 1), senders=1)),
+    "a transfer without senders": (
+        "ill-formed", "that 0 of 2 GPUs send", with_row(3, move=Move("send/recv", (), 1, 1))),
+    "a sender that is none": ("ill-formed", "and is no transfer", with_row(3, senders=1)),
+    "pairs of no GPUs": (
+        "ill-formed", "GPUs that are none of the 4",
+        with_row(3, move=Move("send/recv", (), 1, 1), senders=1, pairs=np.array([[0, 9]]))),
     "no such row": ("ill-formed", "rows 2 and 9 of 7", with_links(link(2, 9))),
 }  # fmt: skip
 

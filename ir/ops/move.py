@@ -156,7 +156,9 @@ class SliceOp(Mover):
 
 @irdl_op_definition
 class TransferOp(Mover):
-    """Sends a value to the GPU of the same coordinates in another pool: the boundary of two pipeline stages."""
+    """Sends a paid value to another pool, to where its layout there needs what: between two pipeline stages, to the GPU
+    of the same coordinates.
+    """
 
     name = "dag.transfer"
 

@@ -6,7 +6,7 @@ from math import prod
 
 from ...ir.drawing import Devices, Family, Node, Size, Tensor
 from .dimensions import may_equal
-from .laws import Tensors, new_names
+from .laws import Tensors, keep, new_names
 
 
 def split(node: Node, ins: Tensors, outs: Tensors) -> str:
@@ -70,6 +70,23 @@ def _unchanged(node: Node, small: Tensor, large: Tensor) -> str:
     if (_members(node) or 1) < 2 or small.volume is None or large.volume is None:
         return ""
     return f"no size changes among {_members(node)} members"
+
+
+def send(node: Node, ins: Tensors, outs: Tensors) -> str:
+    """One GPU sends another what it gets; among several, sizes grow at most as often as there are senders, and shrink
+    at most as often as there are receivers."""
+    place, wrong = node.devices, keep(node, ins, outs)
+    several = isinstance(place, Devices) and len(place.senders | place.receivers) > 2
+    if not wrong or not several or ins[0].dims.keys() != outs[0].dims.keys():
+        return wrong
+    assert isinstance(place, Devices)
+    ratios = [_ratio(ins[0].dims[name], outs[0].dims[name]) for name in ins[0].dims]
+    grown, shrunk = prod(r for r in ratios if r > 1), prod(1 / r for r in ratios if r < 1)
+    if grown > len(place.senders):
+        return f"sizes grow {grown:g} times, from {len(place.senders)} senders"
+    if round(shrunk, 6) > len(place.receivers):
+        return f"sizes shrink {shrunk:g} times, to {len(place.receivers)} receivers"
+    return ""
 
 
 def _members(node: Node) -> int | None:

@@ -11,7 +11,7 @@ from ...diagnostics import Diagnostic
 from ...ir.drawing import Devices, Drawing, Family, Node
 from .finding import finding, listed
 from .laws import Law, activation, add, cache, context, contract, keep, readable, reshape, route_tokens, scores, top_k
-from .moving_laws import all_gather, concat, reduce_scatter, split, swap
+from .moving_laws import all_gather, concat, reduce_scatter, send, split, swap
 
 
 def check_operators(drawing: Drawing) -> Iterator[Diagnostic]:
@@ -40,7 +40,7 @@ def _unlawful(drawing: Drawing, node: Node, law: Law) -> Iterator[Diagnostic]:
 
 LAWS: dict[Family, Law] = {
     Family.ALL_REDUCE: keep,
-    Family.TRANSFER: keep,
+    Family.TRANSFER: send,
     Family.BROADCAST: keep,
     Family.ALL_GATHER: all_gather,
     Family.REDUCE_SCATTER: reduce_scatter,

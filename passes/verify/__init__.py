@@ -7,7 +7,7 @@
 | layouts | `layouts`, `micro_batches` | every operator gets its operands as it needs them; every sum is paid, once |
 | coverage | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
 | graph laws | `graph` | the per-GPU graph is acyclic, connected, communicates where it must, and cannot deadlock |
-| stated dimensions | `stated`, `labels` | what every node states follows from its operator's rule; parts add up |
+| stated dimensions | `stated`, `labels`, `sending` | what nodes state follows from their rules; parts add up |
 | graph coverage | `presence` | the graph computes every operator of the model once and holds every part |
 | meaning | `meaning` | at small size, every value on every GPU is the undivided model's; a test, not a proof |
 
@@ -23,7 +23,19 @@ from xdsl.dialects.builtin import ModuleOp
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment
 from ...ir.dims import Sizes
-from . import coverage, dimensions, graph, labels, layouts, meaning, micro_batches, presence, stated, wellformed
+from . import (
+    coverage,
+    dimensions,
+    graph,
+    labels,
+    layouts,
+    meaning,
+    micro_batches,
+    presence,
+    sending,
+    stated,
+    wellformed,
+)
 from .arrays import sound
 from .dimensions import Precondition
 from .meaning import Field, Floats
@@ -82,7 +94,7 @@ def verify_graph(
         return verdict
     if sizes is not None:
         follows = "every result follows from its operands, parts add up, in every node"
-        verdict.run("stated dimensions", follows, lambda: stated.check(deployment, sizes) + labels.check(deployment))
+        verdict.run("stated dimensions", follows, lambda: _stated(deployment, sizes))
     if model is not None:
         once = "every operator of the model once, every part held equally often"
         verdict.run("graph coverage", once, lambda: presence.check(deployment, model))
@@ -97,6 +109,10 @@ def _laws(deployment: Deployment) -> list[Diagnostic]:
     if found or not any(graph.laws(part.deployment) for part in parts(deployment)):
         return found
     return graph.laws(deployment)
+
+
+def _stated(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
+    return stated.check(deployment, sizes) + labels.check(deployment) + sending.check(deployment)
 
 
 def _meaning(

@@ -1,6 +1,7 @@
 """What the laws rely on. Guarantees, of any deployment at all:
 
-* rows are numbered in order; places and turns are arrays of integers of one shape, on GPUs that exist; pools too
+* rows are numbered in order; places and turns are arrays of integers of one shape, on GPUs that exist; pools too; a
+  transfer has senders and receivers
 * links join rows and ports that exist
 * a port gives every dimension, named once, a local and a global size that can be read, and says of every GPU which of
   its parts it holds, or of none
@@ -29,7 +30,8 @@ def _rows(deployment: Deployment) -> Iterator[Diagnostic]:
     for position, row in enumerate(deployment.rows):
         if row.index != position:
             yield about("ill-formed", row, f"is row {row.index}, but stands at {position}")
-        key = id(row.places), id(row.turns), row.move is None, row.is_transfer  # rows have their places in common
+        shared = id(row.places), id(row.turns), id(row.pairs)  # rows have these in common
+        key = *shared, row.move is None, row.is_transfer, row.senders
         if key not in known:
             known[key] = _places(row, deployment.gpus)
         for problem in (known[key], _operands(row), _volume(row)):
@@ -50,7 +52,22 @@ def _places(row: Row, gpus: int) -> str:
         return f"stands {len(places)} times on the host"
     if row.move is None and len(np.unique(places)) < places.size:
         return "stands twice on a GPU"
-    return f"a transfer among {places.shape[1]} GPUs, not 2" if row.is_transfer and places.shape[1] != 2 else ""
+    return _ends(row, gpus)
+
+
+def _ends(row: Row, gpus: int) -> str:
+    """What is wrong with who sends and who receives, or nothing."""
+    members, pairs = row.places.shape[1], row.pairs
+    if not row.is_transfer:
+        return "says who sends, and is no transfer" if row.senders or pairs is not None else ""
+    if not 0 < row.senders < members:
+        return f"a transfer that {row.senders} of {members} GPUs send"
+    if pairs is None:
+        return f"a transfer among {members} GPUs that does not say who sends to whom" if members > 2 else ""
+    shaped = pairs.ndim == 2 and pairs.shape[1:] == (2,) and len(pairs) and pairs.dtype.kind == "i"
+    if not shaped:
+        return f"sends between pairs of shape {pairs.shape} and type {pairs.dtype}"
+    return "" if _exist(pairs, gpus) else f"sends between GPUs that are none of the {gpus}"
 
 
 def _exist(gpus: np.ndarray, count: int) -> bool:

@@ -25,6 +25,7 @@ from ...ir.op import Operator, Role
 from ...ir.ops.move import Collective, Mover, TransferOp
 from ...ir.ops.program import InputOp, OutputOp
 from .rows import about
+from .sending import busiest
 
 KINDS = {Role.MOVE: Kind.COMM, Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE}
 """By role; all others compute."""
@@ -87,17 +88,23 @@ def _move(row: Row, op: Operator) -> str:
 def _sent(row: Row, op: Mover) -> str:
     """Elements and bytes that one member sends. Of rounded dimensions labels do not say how many there are."""
     assert row.move is not None
-    before, after = (prod((_size(size) for size in port.local), start=number(1)) for port in _ends(row))
-    elements = op.sent(before, after, row.places.shape[1]) if isinstance(op, Collective) else before
+    before, after = (_elements(port) for port in (row.reads[0], row.outputs[0]))
+    if isinstance(op, Collective):
+        elements = got = op.sent(before, after, row.places.shape[1])
+    else:
+        elements, got = _elements(row.reads[0], whole=True) * number(busiest(row)), after
     each = number(Fraction(DTYPE_BITS.get(row.reads[0].dtype, 0), 8))
-    for what, wanted, said in (("elements", elements, row.move.elements), ("bytes", elements * each, row.move.bytes)):
-        if not _is(said, wanted):
-            return f"says it sends {said} {what}, not {plain(wanted)}"
+    stated = (row.move.elements, row.move.bytes)
+    pairs = (("sends", elements, stated), ("receives", got, row.move.received or stated))
+    for verb, count, said in pairs:
+        for what, wanted, size in zip(("elements", "bytes"), (count, count * each), said, strict=True):
+            if not _is(size, wanted):
+                return f"says it {verb} {size} {what}, not {plain(wanted)}"
     return ""
 
 
-def _ends(row: Row) -> tuple[Port, Port]:
-    return row.reads[0], row.outputs[0]
+def _elements(port: Port, whole: bool = False) -> Size:
+    return prod((_size(size) for size in (port.whole if whole else port.local)), start=number(1))
 
 
 def _is(said: int | str, wanted: Size) -> bool:

@@ -64,8 +64,8 @@ def _parts(rows: tuple[Row, ...], link: Link) -> Iterator[Diagnostic]:
 def _common(source: Row, target: Row) -> np.ndarray:
     """The GPUs that a link ends on: where the host scatters to or gathers from, else where it is made and read."""
     if source.on_host or target.on_host:
-        return np.unique(_reading(target) if source.on_host else _making(source))
-    return np.intersect1d(_making(source), _reading(target))
+        return np.unique(target.reading if source.on_host else source.making)
+    return np.intersect1d(source.making, target.reading)
 
 
 def _differ(one: Share | None, other: Share | None, gpus: np.ndarray) -> np.ndarray:
@@ -96,21 +96,13 @@ def _fed(deployment: Deployment, row: Row, slot: int, links: list[Link]) -> Iter
         return
     times = np.zeros(deployment.gpus, dtype=np.int64)
     for source in sources:
-        made = _making(source)
+        made = source.making
         times[made if made.size else slice(None)] += 1
-    readers = np.unique(_reading(row))
+    readers = np.unique(row.reading)
     if (missing := readers[times[readers] == 0]).size:
-        made = np.unique(np.concatenate([_making(source).reshape(-1) for source in sources]))
+        made = np.unique(np.concatenate([source.making.reshape(-1) for source in sources]))
         problem = f"{gpus_text(missing)} read what {sources[0].op} makes on {gpus_text(made)}"
         yield about("DAG9", row, problem, hint="draw the communication")
     if (twice := readers[times[readers] > 1]).size:
         problem = f"input {slot} ({name}) is fed by {times.max()} links on {gpus_text(twice)}"
         yield about("DIM5", row, problem, expected="1", actual=str(times.max()))
-
-
-def _making(row: Row) -> np.ndarray:
-    return row.places[:, 1:] if row.is_transfer else row.places
-
-
-def _reading(row: Row) -> np.ndarray:
-    return row.places[:, :1] if row.is_transfer else row.places

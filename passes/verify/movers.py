@@ -6,7 +6,7 @@
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
                                (from and to anywhere in a dimension whose parts have no order: routed tokens)
 * all of these                 the order stated is that in which the axes cut what is joined before, what is split after
-* transfer                     same layout, another pool of GPUs
+* transfer                     a paid value, laid out in any way on another pool of GPUs
 * scatter, gather              between a whole, paid value on the host and a paid one on GPUs
 * dag.move                     no debt begins in a move
 """
@@ -166,7 +166,9 @@ def _slice(op: Mover, before: Tensor, after: Tensor) -> Tensor:
 def _transfer(op: Mover, before: Tensor, after: Tensor) -> Tensor:
     if HOST in (before.pool, after.pool) or before.pool == after.pool:
         raise _Illegal(f"from {before.pool} to {after.pool}, which are not two pools of GPUs")
-    return replace(before, pool=after.pool)
+    if before.owes:
+        raise _Illegal(f"sends a value that owes {debts_text(before.owes)}", "unpaid")
+    return replace(after, owes=())
 
 
 def _scatter(op: Mover, before: Tensor, after: Tensor) -> Tensor:

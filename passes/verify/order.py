@@ -1,6 +1,6 @@
 """The deployment cannot deadlock by its order. Guarantees:
 
-* the members of a collective are one pool, each in exactly one group; a transfer has each sender and receiver once
+* the members of a collective are one pool, each in exactly one group; so are the senders of a transfer, and receivers
 * the programs of all GPUs can run to their end: what a node waits for (its inputs, and on every member the nodes before
   it in that GPU's program) is never waiting for the node itself, so all members meet their collectives in one order
 """
@@ -62,9 +62,9 @@ def _programs(deployment: Deployment, first: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _members(row: Row, pools: set[bytes]) -> Iterator[Diagnostic]:
-    sides = row.places.T if row.is_transfer else [row.places.reshape(-1)]
+    sides = [row.reading, row.making] if row.is_transfer else [row.places]
     for gpus in sides:
-        members, times = np.unique(gpus.astype(np.int64), return_counts=True)
+        members, times = np.unique(gpus.reshape(-1).astype(np.int64), return_counts=True)
         if times.max() > 1:
             problem = f"{gpus_text(members[times > 1])} take part more than once"
             yield about("DEP4", row, problem, expected="disjoint groups")

@@ -179,6 +179,8 @@ def _hashes(deployment: Deployment, grid: _Grid, spans: dict[Extent, _Span]) -> 
             marks.nodes(row.places, None)
         if row.turns is not None and not row.on_host:
             marks.nodes(row.places, row.turns)
+        if row.pairs is not None:
+            marks.nodes(row.pairs, None)
         for port in ports(row):
             for name, size, share in zip(port.names, port.whole, port.shares, strict=False):
                 marks.share(share, spans.get((name, size)), (name, size))
@@ -273,9 +275,13 @@ class _Taken:
             mine = self.grid.part[row.places[:, 0]] == self.which
             turns = None if row.turns is None else row.turns[mine]
             spread = [row.spread[i] for i in np.flatnonzero(mine).tolist()] if len(row.spread) else ()
-            row = replace(row, places=self.grid.local[row.places[mine]], turns=turns, spread=spread)
+            places, pairs = self.grid.local[row.places[mine]], self._pairs(row.pairs)
+            row = replace(row, places=places, turns=turns, spread=spread, pairs=pairs)
         changed = {name: tuple(map(self._port, getattr(row, name))) for name in ("inputs", "outputs", "weights")}
         return replace(row, **changed)
+
+    def _pairs(self, pairs: np.ndarray | None) -> np.ndarray | None:
+        return None if pairs is None else self.grid.local[pairs[self.grid.part[pairs[:, 0]] == self.which]]
 
     def _port(self, port: Port) -> Port:
         dims = zip(port.names, port.whole, port.shares, strict=False)

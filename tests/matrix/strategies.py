@@ -48,6 +48,8 @@ STRATEGIES: dict[str, Entry] = {
     "ep-allgather": Entry("ep-allgather={n}", volumes.gathered_tokens),
     "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_prefill),
     "ep-folded": Entry("ep-folded={n}", volumes.folded_experts),
+    "afd": Entry("afd,dp={h},ep={h}", volumes.attention_apart),
+    "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool),
     "fsdp": Entry("fsdp={n}", volumes.gathered_weights),
     "hsdp": Entry("hsdp={n}", volumes.gathered_weights),
     "dwdp": Entry("dwdp={n}", volumes.pulled_experts),

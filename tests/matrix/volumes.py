@@ -77,6 +77,10 @@ def _of_others(members: int, size: Fraction | int) -> Fraction:
     return Fraction(size) * (members - 1) / members
 
 
+def send(size: Fraction | int) -> Sends:
+    return [("send/recv", Fraction(size))]
+
+
 def none(case: Case) -> Sends:
     """Data parallel replicas and pipeline stages send nothing inside a layer."""
     return []
@@ -150,6 +154,26 @@ def folded_experts(case: Case) -> Sends:
         return 2 * group
     rows = Fraction(case.routed, ep)
     return group + 2 * all_to_all(ep, rows / etp) + all_gather(etp, rows) + reduce_scatter(etp, rows)
+
+
+def attention_apart(case: Case) -> Sends:
+    """Rows to the GPUs of their experts and back, T_a·k·D from each attention GPU (MegaScale-Infer, arXiv 2504.02263);
+    in a dense layer all tokens to every GPU of the feed-forward network, their sums scattered and sent back.
+    """
+    dp, ep = case.axes["dp"], case.axes["ep"]
+    if case.kind == "moe":
+        return send(Fraction(case.routed, dp)) + send(Fraction(case.routed, ep))
+    there, back = send(Fraction(case.activation * ep, dp)), send(Fraction(case.activation, ep))
+    return there + reduce_scatter(ep, case.activation) + back
+
+
+def attention_pool(case: Case) -> Sends:
+    """Queries to the GPU of their rows, keys and values to every GPU of the pool, outputs back; elsewhere tensor
+    parallel.
+    """
+    tp, fp = case.axes["tp"], case.axes["fp"]
+    keys = 2 * send(Fraction(case.keys * fp, tp))
+    return send(Fraction(case.queries, tp)) + keys + send(Fraction(case.queries, fp)) + tensor_parallel(case)
 
 
 def split_kv(case: Case) -> Sends:

@@ -135,6 +135,10 @@ CASES = (
     Case("moe", "kv cut, experts over both", 139, phase=Phase.DECODE),
     Case("latent", "ep=4", 95),
     Case("latent", "kv cut strided, tp", 130, phase=Phase.DECODE),
+    Case("moe", "afd,dp=2,tp=2,ep=4", 129),
+    Case("moe", "afd, experts×tp", 114),
+    Case("dense", "fa-pool,tp=2,fp=4", 116),
+    Case("hidden", "layers on three pools", 130),
 )
 """Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
 embeddings, GQA, latent attention, group-limited routing; prefill and decode."""

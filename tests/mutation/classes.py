@@ -21,6 +21,7 @@ from . import (
     orders,
     programs,
     reductions,
+    sending,
     statements,
     stores,
 )
@@ -61,6 +62,9 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "exchanged twice": Fault("F2 F22", exchanges.twice),
     "wrong receiver": Fault("F8", exchanges.wrong_receiver),
     "dangling or missing send": Fault("F34", exchanges.dangling, numeric=False),
+    "wrong pairs of a transfer": Fault("F8 F34", sending.wrong_pairs),
+    "wrong ends of a transfer": Fault("F8 F34", sending.wrong_ends),
+    "volume of a transfer": Fault("F33", sending.wrong_volumes, numeric=False),
     "wrong heads": Fault("F10 F12", holdings.heads),
     "wrong experts": Fault("F20", holdings.experts),
     "wrong vocabulary part": Fault("F17", holdings.vocabulary),

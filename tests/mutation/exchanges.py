@@ -72,7 +72,8 @@ def twice(deployment: Deployment) -> Mutants:
 
 
 def transfers(deployment: Deployment) -> list[Row]:
-    return [row for row in deployment.rows if row.is_transfer]
+    """Those that pair GPUs; of others `sending` tells."""
+    return [row for row in deployment.rows if row.is_transfer and row.pairs is None]
 
 
 def wrong_receiver(deployment: Deployment) -> Mutants:

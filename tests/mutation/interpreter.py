@@ -33,6 +33,7 @@ from dagc.ir.ops.move import (
 from dagc.ir.ops.program import InputOp, OutputOp
 
 from .pieces import HOST, ROUTED, Piece, Stuck, aligned, exchanged, positions
+from .sending import joined
 
 Weights = Callable[[tuple[str, int | None], tuple[int, ...]], np.ndarray]
 
@@ -128,8 +129,7 @@ class Machine:
             case GatherOp():
                 made = {HOST: self._gathered(event)}
             case TransferOp():
-                sender, receiver = event.members
-                made = {receiver: self._read(event, 0, sender)}
+                made = self._sent(event)
             case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp():
                 group = [self._read(event, 0, gpu) for gpu in event.members]
                 made = dict(zip(event.members, exchanged(op, row.reads[0].names, group), strict=True))
@@ -155,7 +155,7 @@ class Machine:
                 made = self._value(source, link.output, HOST, number)
                 part = positions(source.outputs[link.output], gpu)
                 found.append(Piece(made.data[np.ix_(*part)]))
-            elif gpu in (source.places[:, 1:] if source.is_transfer else source.places) or source.on_host:
+            elif gpu in source.making or source.on_host:
                 found.append(self._value(source, link.output, gpu, number))
         if len(found) != 1:
             raise Stuck(f"{event.row.op}: {len(found)} links feed input {slot} on GPU {gpu}")
@@ -197,6 +197,22 @@ class Machine:
                 raise Stuck("copies of the output differ")
             whole[at] = piece
         return Piece(whole)
+
+    def _sent(self, event: Event) -> dict[int, Piece]:
+        """What every receiver of a node is sent; of two nodes it is one."""
+        row, senders = event.row, event.row.senders
+        if row.pairs is None:
+            giver, taker = event.members
+            return {taker: self._read(event, 0, giver)}
+        givers = {taker: row.pairs[row.pairs[:, 1] == taker, 0].tolist() for taker in event.members[senders:]}
+        return {
+            taker: joined(
+                [(positions(row.inputs[0], giver), self._read(event, 0, giver)) for giver in mine],
+                positions(row.outputs[0], taker),
+                row.outputs[0].names,
+            )
+            for taker, mine in givers.items()
+        }
 
     def _sliced(self, event: Event, gpu: int) -> Piece:
         """The part of what the GPU holds that the output's port says; of routed rows as great a part."""

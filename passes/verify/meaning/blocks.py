@@ -70,16 +70,17 @@ def _block(deployment: Deployment, means: list[Identity | None], repeat: Repeat 
 
 def _fed(deployment: Deployment, row: Row, output: int) -> Row:
     """A row that holds, on every GPU, what a row of another block left there."""
-    gpus = receivers(deployment, row) if isinstance(row.operator, ScatterOp) else row.places
-    places = gpus[:, 1:] if row.is_transfer else gpus if row.on_host and not gpus.size else gpus.reshape(-1, 1)
+    gpus = receivers(deployment, row) if isinstance(row.operator, ScatterOp) else row.making
+    places = gpus if row.on_host and not gpus.size else gpus.reshape(-1, 1)
     return replace(
         row, op=FED, kind=Kind.INPUT, places=np.ascontiguousarray(places), inputs=(), outputs=(row.outputs[output],),
         weights=(), state=(), move=None, spread=(), operator=None, operands=(), turns=None,
+        senders=0, pairs=None,
     )  # fmt: skip
 
 
 def receivers(deployment: Deployment, row: Row) -> np.ndarray:
     """The GPUs of all rows that read a row's values, ascending."""
     readers = [deployment.rows[link.target] for link in deployment.links if link.source == row.index]
-    taken = [reader.places[:, :1] if reader.is_transfer else reader.places for reader in readers]
+    taken = [reader.reading for reader in readers]
     return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(places.reshape(-1) for places in taken)]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .exchange import exchange, rows_after
 from .extents import Extents
 from .pieces import Held, Impossible, Value, aligned, assembled, follow, indices, meshed, pick, together
 from .reference import Reference
+from .sending import received
 
 
 @dataclass
@@ -94,8 +96,14 @@ class Machine:
         raise Impossible(f"{op.name} has no meaning here")
 
     def _sent(self, row: Row) -> Value:
-        sent = self._operand(row, 0, row.places[:, 0])
-        return Value(sent.data, row.places[:, 1], sent.rows)
+        """What every receiver puts together of what those send who send to it."""
+        port, out = row.inputs[0], row.outputs[0]
+        if row.pairs is None:
+            sent = self._operand(row, 0, row.places[:, 0])
+            return Value(sent.data, row.places[:, 1], sent.rows)
+        sent = self._operand(row, 0, row.reading.reshape(-1))
+        held, wanted = partial(self.held, port), partial(self.held, out)
+        return received(row.pairs, out.names, sent, held, wanted)
 
     def _exchanged(self, row: Row, op: Collective) -> Value:
         groups, members = row.places.shape

@@ -26,8 +26,9 @@ def signature(part: Part, block: Block, model: list[Step]) -> bytes:
     for text in (*_model(model, named), *(str(named.of(block.means[row])) for row in part.rows)):
         made.update(text.encode() + b"\0")
     for row in part.deployment.rows:
-        made.update(repr((row.op, row.kind, _operator(row.operator), row.operands, row.places.shape)).encode())
-        made.update(row.places.tobytes())
+        said = (row.op, row.kind, _operator(row.operator), row.operands, row.places.shape, row.senders)
+        made.update(repr(said).encode())
+        made.update(row.places.tobytes() + (b"" if row.pairs is None else row.pairs.tobytes()))
         for port in (*row.inputs, *row.outputs, *row.weights):
             for piece in _port(port):
                 made.update(piece)

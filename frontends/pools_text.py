@@ -1,0 +1,71 @@
+"""Pools of a strategy's file: disjoint sets of GPUs, in order of ids, each with its own mesh, and what runs where.
+
+pools:
+  attention: {mesh: {dp: 8}}
+  experts:   {mesh: {ep: gpus}, idle: allowed}      # idle: nothing need be placed on it
+place:                                              # later entries win
+  - {at: "*",         on: attention}
+  - {at: "*.experts", on: experts}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..diagnostics import Diagnostic, nearest
+from ..ir.plan import Placing, PoolAxes
+from .parsed import Parsed, shown
+from .schema import Strict
+from .strategy_values import AxisName, Parts, Places
+
+
+class PoolText(Strict):
+    mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)]
+    idle: Literal["allowed"] | None = None
+
+
+class PlaceText(Strict):
+    at: Places
+    on: str
+
+
+Pools = Annotated[dict[AxisName, PoolText], Field(max_length=64)]
+PlaceList = Annotated[list[PlaceText], Field(max_length=1000)]
+RESERVED = ("all", "host")
+
+
+def axes_of(pools: dict[str, PoolText]) -> dict[str, int | None]:
+    """The axes of all pools. One that several pools have is sized alike in all (`problems`)."""
+    return {axis: size for pool in pools.values() for axis, size in pool.mesh.items()}
+
+
+def problems(pools: dict[str, PoolText], places: list[PlaceText], parsed: Parsed) -> Iterator[Diagnostic]:
+    """What does not fit together: names, sizes of shared axes, pools that are not there."""
+    sizes = axes_of(pools)
+    for name, pool in pools.items():
+        if name in RESERVED:
+            yield Diagnostic("rule", f"a pool cannot be called {name}", parsed.where("pools", name))
+        for axis, size in pool.mesh.items():
+            if size != sizes[axis]:
+                where = parsed.where("pools", name, "mesh", axis)
+                yield Diagnostic("mesh", f"axis {axis} has two sizes", where, "one size in all pools that have it")
+    for i, place in enumerate(places):
+        if place.on not in pools:
+            hint = nearest(place.on, pools) if pools else "there are no pools"
+            yield Diagnostic("rule", f"unknown pool {shown(place.on)}", parsed.where("place", i, "on"), hint=hint)
+
+
+def pools_of(pools: dict[str, PoolText], parsed: Parsed) -> tuple[PoolAxes, ...]:
+    """The pools, in order of their GPUs."""
+    return tuple(
+        PoolAxes(name, tuple(pool.mesh), pool.idle is not None, parsed.where("pools", name))
+        for name, pool in pools.items()
+    )
+
+
+def places_of(places: list[PlaceText], parsed: Parsed) -> tuple[Placing, ...]:
+    """What runs where, later entries last."""
+    return tuple(Placing(place.at, place.on, parsed.where("place", i)) for i, place in enumerate(places))
