@@ -41,7 +41,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         job.logical, job.per_expert = text_of(logical), request.per_expert
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
-        job.figures = measure(job.module, job.cluster.memory, request.fused_attention)
+        job.figures = measure(job.module, job.cluster.kinds, request.fused_attention)
         least = _divided(job, request)
         if least and fits(least[1]):
             return compile_job(_in_micro_batches(job, *least), request, watch)
@@ -72,7 +72,7 @@ def _divided(job: Job, request: Request) -> tuple[int, dict[str, Any]] | None:
     """Where a deployment does not fit, and no one said in how many micro-batches: the fewest that do, or the most."""
     if job.module is None or not (job.plan and job.plan.divisible) or fits(job.figures):
         return None
-    return divided(job.module, job.cluster.memory, request.fused_attention)
+    return divided(job.module, job.cluster.kinds, request.fused_attention)
 
 
 def _in_micro_batches(job: Job, runs: int, figures: dict[str, Any]) -> Job:
@@ -96,7 +96,8 @@ def _facts(job: Job) -> Iterator[str]:
     cluster, model = job.cluster, job.model
     gpus = cluster.gpus or 1
     nodes = -(-gpus // cluster.gpus_per_node)
-    yield f"{gpus} × {cluster.gpu} ({nodes} node{'s' * (nodes > 1)} × {min(gpus, cluster.gpus_per_node)})"
+    named = cluster.gpu if cluster.several else f"{gpus} × {cluster.gpu}"
+    yield f"{named} ({nodes} node{'s' * (nodes > 1)} × {min(gpus, cluster.gpus_per_node)})"
     batch, seq, cached = (job.bound.get(name) or str(text) for name, text in FULL_NAMES.items())
     runs = f"{job.micro_batches} micro-batches × " if job.micro_batches > 1 else ""
     tokens = f"{seq} tokens" if job.phase is Phase.PREFILL else f"{seq} new of {cached} tokens (decode)"

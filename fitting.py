@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
+from math import inf, prod
+from typing import Literal
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -19,6 +20,8 @@ from .backends.labels import human
 from .diagnostics import Diagnostic, Refused
 from .frontends.model import Cluster
 from .frontends.strategy_file import builtin_strategy
+from .ir.gpus import least
+from .ir.mesh import Mesh
 from .ir.module import annotate, sizes_of
 from .ir.plan import Axis, Fit, Plan, Rule, Stages
 from .passes.footprint import DEFAULT, Footprint, footprint
@@ -84,46 +87,65 @@ class _Fitting:
         return footprint(lower(module), self.fused)
 
     @cached_property
-    def _capacity(self) -> int:
-        """Bytes of one GPU."""
+    def _capacities(self) -> list[int]:
+        """Bytes of a GPU of each stage."""
         if isinstance(self.fit.capacity, int):
-            return self.fit.capacity
-        found = {"memory": self.cluster.memory, "cache": self.cluster.cache}[self.fit.capacity]
-        if not found:
-            problem = f"the {self.fit.capacity} of a {self.cluster.gpu} is not known"
-            hint = f"state it: cluster: {{{self.fit.capacity}: 50 MB}}"
+            return [self.fit.capacity] * self._count
+        return [int(size) for size in self._of_stages(self.fit.capacity)]
+
+    @property
+    def _capacity(self) -> int:
+        """Bytes of a GPU of the largest stage."""
+        return max(self._capacities)
+
+    def _of_stages(self, what: Literal["memory", "cache", "flops"]) -> list[float]:
+        """What the least GPU of each stage has."""
+        mesh = Mesh.of(tuple((axis.name, axis.size) for axis in self.plan.axes), self.stages.axis)
+        found = [least(self.cluster.kinds, mesh.ids(pool), what) for pool in mesh.pools]
+        if not min(found):
+            problem, hint = f"the {what} of {self.cluster.gpu} is not known", f"state it in the cluster: {what}: …"
             raise Refused(Diagnostic("capacity", problem, self.stages.where, hint=hint))
         return found
 
     def _by_bytes(self) -> list[int]:
-        least = fewest(self._load, self._capacity)
-        if least is None:
+        few = self._fewest
+        if few is None:
             raise Refused(self._layer_too_large())
         if self.fit.how == "fewest":
-            if len(least) != self._count and not self.fit.opened:
-                raise Refused(self._idle(len(least)))
-            return least
-        found = balanced(self._load, len(least) if self.fit.opened else self._count, self._capacity)
+            if len(few) != self._count and not self.fit.opened:
+                raise Refused(self._idle(len(few)))
+            return few
+        found = balanced(self._load, self._capacities * (len(few) if self.fit.opened else 1))
         if found is None:
-            raise Refused(self._not_so_many(len(least)))
+            raise Refused(self._not_so_many(len(few)))
         return found
 
+    @property
+    def _fewest(self) -> list[int] | None:
+        """Stages of the largest GPUs, filled one after another."""
+        return fewest(self._load, self._capacity)
+
     def _by_flops(self) -> list[int]:
-        speeds, capacities = [self.cluster.flops or 1.0] * self._count, [self._capacity] * self._count
-        found = fastest(self._layers.work, speeds, self._load, capacities)
+        speeds = self._of_stages("flops") if self.cluster.several else [1.0] * self._count
+        found = fastest(self._layers.work, speeds, self._load, self._capacities)
         if found is None:
-            least = fewest(self._load, self._capacity)
-            raise Refused(self._layer_too_large() if least is None else self._not_so_many(len(least)))
+            few = self._fewest
+            raise Refused(self._layer_too_large() if few is None else self._not_so_many(len(few)))
         return found
 
     def _said(self, counts: list[int]) -> Iterator[str]:
-        sizes, layers = self._load.stages(counts), ", ".join(map(str, counts))
-        largest = f"{human(max(sizes))} of {human(self._capacity)}"
-        least = len(fewest(self._load, self._capacity) or ())
-        how = "the fewest that fit" if len(counts) == least else f"{least} would fit"
+        few = len(self._fewest or ())
+        how = "the fewest that fit" if len(counts) == few else f"{few} would fit"
         if self.fit.by == "flops":
             how = "cut by FLOPs"
-        yield f"{self.plan.name}: stages = {layers} layers ({how}; the largest takes {largest}: {self._sum()})"
+        layers, fullest = ", ".join(map(str, counts)), f"the fullest takes {self._fullest(counts)}: {self._sum()}"
+        yield f"{self.plan.name}: stages = {layers} layers ({how}; {fullest})"
+
+    def _fullest(self, counts: list[int]) -> str:
+        """What the stage that is fullest takes, of what it has."""
+        has = self._capacities * (len(counts) // len(self._capacities))
+        taken, of = max(zip(self._load.stages(counts), has, strict=True), key=lambda pair: pair[0] / pair[1])
+        return f"{human(taken)} of {human(of)}"
 
     def _sum(self) -> str:
         return " + ".join(part.replace("_", " ") for part in self._of)
@@ -143,7 +165,7 @@ class _Fitting:
         )
 
     def _named(self) -> str:
-        return f"the {self.fit.capacity} of a {self.cluster.gpu}" if isinstance(self.fit.capacity, str) else "capacity"
+        return f"the {self.fit.capacity} of {self.cluster.gpu}" if isinstance(self.fit.capacity, str) else "capacity"
 
     def _cut_further(self) -> str:
         """The smallest degree of tensor parallelism inside a stage at which every layer fits."""
@@ -156,9 +178,9 @@ class _Fitting:
                 load = self._weighed(tuple(Axis(name, size) for name, size in axes.items()), rules).load(self._of)
             except Refused:
                 continue
-            if least := fewest(load, self._capacity):
-                largest, gpus = human(max(load.stages(least))), prod((len(least), *axes.values()))
-                mesh = ",".join(f"{name}={size}" for name, size in {self.stages.axis: len(least), **axes}.items())
+            if few := fewest(load, self._capacity):
+                largest, gpus = human(max(load.stages(few))), prod((len(few), *axes.values()))
+                mesh = ",".join(f"{name}={size}" for name, size in {self.stages.axis: len(few), **axes}.items())
                 return f"cut layers too: with {mesh} the largest stage takes {largest} (on {gpus} GPUs); or "
         return ""
 
@@ -173,9 +195,9 @@ class _Fitting:
             hint=f"use --gpus {least * inside}, or how: balanced, which uses all",
         )
 
-    def _not_so_many(self, least: int) -> Diagnostic:
-        counts = balanced(self._load, self._count)
-        if counts is None:
+    def _not_so_many(self, few: int) -> Diagnostic:
+        unlimited = fastest(self._load, self._capacities, self._load, [inf] * self._count)
+        if unlimited is None:
             problem = f"{self._count} stages of {len(self._load)} layers leave GPUs idle"
             hint = f"use at most {len(self._load)} stages"
             return Diagnostic("OUT6", problem, self.stages.where or self.plan.name, hint=hint)
@@ -184,8 +206,8 @@ class _Fitting:
             f"{self._count} stages cannot hold the layers",
             self.stages.where or self.plan.name,
             expected=f"at most {human(self._capacity)} a GPU ({self._named()})",
-            actual=f"{human(max(self._load.stages(counts)))} in the best cut ({', '.join(map(str, counts))} layers)",
-            hint=f"use at least {least} stages: --mesh {self.stages.axis}={least}",
+            actual=f"{self._fullest(unlimited)} in the best cut ({', '.join(map(str, unlimited))} layers)",
+            hint=f"use at least {few} stages: --mesh {self.stages.axis}={few}" if few > self._count else "",
         )
 
 

@@ -60,6 +60,10 @@ class _Planner:
         self.model = replace(model, dtype=request.dtype) if request.dtype else model
         self.assumed = [*experiment.assumed, *model.assumed]
         self.gpus = request.gpus or experiment.cluster.gpus
+        if experiment.cluster.several and self.gpus != experiment.cluster.gpus:
+            expected, hint = str(experiment.cluster.gpus), "give no --gpus, or change the kinds"
+            problem = f"the cluster is {experiment.cluster.gpu}"
+            raise Refused(Diagnostic("mesh", problem, "--gpus", expected, str(self.gpus), hint))
         self.phases = _phases(request, experiment)
         self.batch: int | str | None = None
 

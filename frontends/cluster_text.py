@@ -1,12 +1,16 @@
 """A cluster written in a YAML description → Cluster.
 
 {gpu: H100, gpus: 16, gpus_per_node: 8, memory: 80 GB, links: {inside: 450 GB/s, across: 50 GB/s}}
+{kinds: [{gpu: H100, gpus: 8}, {gpu: A100, gpus: 8, memory: 40 GB}]}       GPU ids in this order
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from ..diagnostics import Diagnostic, nearest
-from .gpus import DEFAULT_GPU, Gpu, Quantity, find_gpu, gpus
+from .gpus import DEFAULT_GPU, Quantity, find_gpu, gpus
 from .model import Cluster
 from .parsed import Parsed, shown
 from .schema import Name, Size, Strict, checked
@@ -21,13 +25,21 @@ class LinksText(Strict):
     across: Quantity | None = None
 
 
-class ClusterText(Strict):
+class KindText(Strict):
+    """GPUs alike."""
+
     gpu: Name | None = None
     gpus: Size | None = None
-    gpus_per_node: Size | None = None
     memory: Quantity | None = None
     cache: Quantity | None = None
     flops: Quantity | None = None
+
+
+class ClusterText(KindText):
+    """GPUs all alike, or of several `kinds`."""
+
+    kinds: list[KindText] = []
+    gpus_per_node: Size | None = None
     links: LinksText = LinksText()
 
 
@@ -36,26 +48,59 @@ def described_cluster(parsed: Parsed) -> tuple[Cluster | None, tuple[str, ...], 
     text, problems = checked(ClusterText, parsed)
     if text is None:
         return None, (), problems
-    known = find_gpu(text.gpu or DEFAULT_GPU)
-    if known is None and not (text.memory and text.links.inside and text.links.across):
-        return None, (), [_unknown_gpu(text, parsed)]
-    cluster, assumed = _cluster(text, known)
-    return cluster, assumed, []
+    problems = list(_problems(text, parsed))
+    if problems:
+        return None, (), problems
+    if not text.kinds:
+        return *_cluster(text), []
+    each = [_cluster(text.model_copy(update=dict(kind))) for kind in text.kinds]
+    return _joined([cluster for cluster, _ in each]), tuple(dict.fromkeys(a for _, said in each for a in said)), []
+
+
+def _problems(text: ClusterText, parsed: Parsed) -> Iterator[Diagnostic]:
+    for i, kind in enumerate(text.kinds or [text]):
+        keys = ("kinds", i) if text.kinds else ()
+        if text.kinds and kind.gpus is None:
+            yield Diagnostic("missing-key", "key gpus is missing: how many there are", parsed.where(*keys))
+        if find_gpu(kind.gpu or DEFAULT_GPU) is None and not (kind.memory and text.links.inside and text.links.across):
+            yield _unknown_gpu(kind, parsed.where(*keys, "gpu"))
+    for key in KindText.model_fields if text.kinds else ():
+        if getattr(text, key) is not None:
+            yield Diagnostic(
+                "duplicate", f"{key} is stated beside kinds", parsed.where(key), hint="state it of each kind"
+            )
+
+
+def _joined(clusters: list[Cluster]) -> Cluster:
+    """One cluster of several kinds of GPUs; what all of them have is what the least one has."""
+    kinds = tuple(kind for cluster in clusters for kind in cluster.kinds)
+    return replace(
+        clusters[0],
+        gpu=" + ".join(f"{kind.count} × {kind.name}" for kind in kinds),
+        gpus=sum(kind.count for kind in kinds),
+        gpus_per_node=min(cluster.gpus_per_node for cluster in clusters),
+        memory=min(kind.memory for kind in kinds),
+        cache=min(kind.cache for kind in kinds),
+        flops=min(kind.flops for kind in kinds),
+        link_inside=min(cluster.link_inside for cluster in clusters),
+        link_across=min(cluster.link_across for cluster in clusters),
+        several=kinds,
+    )
 
 
 def default_cluster() -> tuple[Cluster, tuple[str, ...]]:
     """The cluster of a description that names none, and the assumptions that it makes."""
-    return _cluster(ClusterText(), find_gpu(DEFAULT_GPU))
+    return _cluster(ClusterText())
 
 
-def _unknown_gpu(text: ClusterText, parsed: Parsed) -> Diagnostic:
+def _unknown_gpu(text: KindText, where: str) -> Diagnostic:
     hint = f"{nearest(text.gpu or '', gpus())}; or give memory, links.inside and links.across"
-    return Diagnostic("unknown-gpu", f"no GPU type {shown(text.gpu)} is known", parsed.where("gpu"), hint=hint)
+    return Diagnostic("unknown-gpu", f"no GPU type {shown(text.gpu)} is known", where, hint=hint)
 
 
-def _cluster(text: ClusterText, known: tuple[str, Gpu] | None) -> tuple[Cluster, tuple[str, ...]]:
+def _cluster(text: ClusterText) -> tuple[Cluster, tuple[str, ...]]:
     """The cluster, its gaps filled from the table of GPUs; each filled gap is an assumption."""
-    name, gpu = known or (text.gpu or "", None)
+    name, gpu = find_gpu(text.gpu or DEFAULT_GPU) or (text.gpu or "", None)
     assumed = [] if text.gpu else [f"gpu = {name}"]
 
     def value(key: str, stated: float | None, default: float, unit: str) -> float:

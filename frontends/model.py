@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..ir.gpus import Gpus
+
 
 class Phase(StrEnum):
     """Which of the two programs that serve a request: all tokens of the prompts, or a step against their cache."""
@@ -130,6 +132,13 @@ class Cluster:
     cache: int = 0
     flops: float = 0
     stated: bool = False
+    several: tuple[Gpus, ...] = ()
+    """The kinds of GPUs where they are not all alike, in the order of their ids."""
+
+    @property
+    def kinds(self) -> tuple[Gpus, ...]:
+        """The kinds of GPUs there are."""
+        return self.several or (Gpus(self.gpu, self.gpus or 1, self.memory, self.cache, self.flops),)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ Weights are there once and caches hold the whole batch; only values and buffers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
+from ..ir.gpus import Gpus
 from ..ir.module import annotate, plan_of, sizes_of
 from .measure import measure
 from .rules import data_parallel_size
@@ -26,14 +27,14 @@ def divisions(module: ModuleOp) -> Iterator[int]:
         yield from (runs for runs in range(1, replica + 1) if replica % runs == 0)
 
 
-def divided(module: ModuleOp, memory: int, fused: bool = True) -> tuple[int, dict[str, Any]] | None:
+def divided(module: ModuleOp, kinds: Sequence[Gpus], fused: bool = True) -> tuple[int, dict[str, Any]] | None:
     """The fewest micro-batches that fit, or the most there can be, and what is measured with them.
 
     None where the batch is left unbound.
     """
     last = None
     for runs in divisions(module):
-        last = runs, measure(_in(module, runs), memory, fused)
+        last = runs, measure(_in(module, runs), kinds, fused)
         if all(part["fits"] for part in last[1]["classes"]):
             break
     return last

@@ -13,13 +13,16 @@ caches hold all of them, values and buffers one, weights are there once.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from ..ir.dims import Size, Sizes, as_number, number, product
+from ..ir.gpus import Gpus, least
 from ..ir.local import elements, nbytes, parts, plain
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of, sizes_of
@@ -50,13 +53,13 @@ class Totals:
     )
 
 
-def measure(module: ModuleOp, memory: int | None = None, fused_attention: bool = True) -> dict[str, Any]:
-    """Figures of a lowered module as plain data. `memory`: a GPU's capacity in bytes."""
+def measure(module: ModuleOp, kinds: Sequence[Gpus] = (), fused_attention: bool = True) -> dict[str, Any]:
+    """Figures of a lowered module as plain data, held against what GPUs of these kinds have."""
     plan = plan_of(module)
     look = _Look(mesh_of(module), sizes_of(module), plan.micro_batches if plan else 1)
     for op, repeat in operators(module):
         look.at(op, repeat)
-    classes = [_class(look, module, pool, memory, fused_attention) for pool in look.mesh.pools]
+    classes = [_class(look, module, pool, kinds, fused_attention) for pool in look.mesh.pools]
     return {
         "gpus": look.mesh.gpus,
         "micro_batches": look.runs,
@@ -166,12 +169,12 @@ def _module(weight: WeightOp) -> str:
     return path if parent in ("", "layers", "layers.moe") else parent
 
 
-def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: bool) -> dict[str, Any]:
+def _class(look: _Look, module: ModuleOp, pool: str, kinds: Sequence[Gpus], fused: bool) -> dict[str, Any]:
     """The figures of one pool's GPUs, all of which are alike."""
     totals, ids = look.pools[pool], look.mesh.ids(pool).reshape(-1)
     activations = peak(module, pool, lambda value: stored(look.mesh, look.sizes, value, fused))
     needed = totals.weight_bytes + totals.kv_cache_bytes + activations
-    total = as_number(needed)
+    total, memory = as_number(needed), int(least(kinds, ids, "memory")) if kinds else None
     return {
         "pool": pool,
         "gpus": f"{ids.min()}-{ids.max()}" if len(ids) > 1 else str(ids[0]),
@@ -184,6 +187,7 @@ def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: 
         "capacity_bytes": memory,
         "fits": None if memory is None or total is None else bool(total <= memory),
         "flops": plain(totals.flops),
+        **_speed(totals.flops, kinds, ids),
         "flops_per_layer": {
             layers: {"total": plain(sum(ops.values(), ZERO)), "operators": {p: plain(f) for p, f in ops.items()}}
             for layers, ops in totals.layer_flops.items()
@@ -191,6 +195,14 @@ def _class(look: _Look, module: ModuleOp, pool: str, memory: int | None, fused: 
         "bytes_sent": totals.sent,
         "bytes_received": totals.received,
     }
+
+
+def _speed(work: Size, kinds: Sequence[Gpus], ids: np.ndarray) -> dict[str, Any]:
+    """Where GPUs are of several kinds, how long these compute at their peak, in nanoseconds."""
+    if len(kinds) < 2:
+        return {}
+    speed, total = least(kinds, ids, "flops"), as_number(work)
+    return {"compute_nanoseconds": round(total / speed * 1e9) if speed and total is not None else None}
 
 
 def flops(mesh: Mesh, sizes: Sizes, op: Operator) -> Size:
@@ -227,7 +239,8 @@ def _per_layer(collectives: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 def _balance(classes: list[dict[str, Any]]) -> dict[str, float | None]:
     """Largest over mean, over all GPUs, of each load. 1.0 is perfectly balanced."""
-    loads = ("parameters", "flops", "peak_bytes", "bytes_sent")
+    work = "compute_nanoseconds" if "compute_nanoseconds" in classes[0] else "flops"
+    loads = ("parameters", work, "peak_bytes", "bytes_sent")
     return {load: _ratio([(c[load], c["count"]) for c in classes]) for load in loads}
 
 

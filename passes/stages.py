@@ -1,7 +1,7 @@
 """stages: how many layers each pipeline stage gets, from what layers cost. Pure functions; nothing here knows the IR.
 
     fewest(load, 900 MB)            3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2     as few stages as hold the layers
-    balanced(load, 16, 900 MB)      2, 2, 2, …                          so many stages, the largest as small as can be
+    balanced(load, [900 MB] * 16)   2, 2, 2, …                          so many stages, the fullest as empty as can be
     fastest(flops, [2, 1], …)       8, 4                                so many stages, the slowest as fast as can be
 
 Stages are contiguous, keep the order of the layers, and none is empty.
@@ -57,14 +57,9 @@ def fewest(load: Load, capacity: int) -> list[int] | None:
     return counts
 
 
-def balanced(load: Load, stages: int, capacity: float = inf) -> list[int] | None:
-    """So many stages that the largest takes as little as it can; None where it takes more than `capacity`."""
-
-    def costs(start: int) -> np.ndarray:
-        found = load.starting(start).astype(float)
-        return np.broadcast_to(np.where(found <= capacity, found, inf), (stages, len(found)))
-
-    return _cut(len(load), stages, costs)
+def balanced(load: Load, capacities: Sequence[float]) -> list[int] | None:
+    """As many stages as `capacities`, the fullest as empty as can be for what it can take; None where none fits."""
+    return fastest(load, capacities, load, capacities)
 
 
 def fastest(flops: Load, speeds: Sequence[float], load: Load, capacities: Sequence[float]) -> list[int] | None:

@@ -48,7 +48,7 @@ def test_a_stage_takes_what_the_solver_counted(tmp_path: Path, tied: str, mesh: 
     assert job.cluster.gpus == gpus
     (said,) = (text for text in job.assumed if "stages = " in text)
     largest = max(part["peak_bytes"] for part in job.figures["classes"])
-    assert f"the largest takes {largest / 1e6:.3g} MB of 80 GB: weights + kv cache + peak" in said
+    assert f"the fullest takes {largest / 1e6:.3g} MB of 80 GB: weights + kv cache + peak" in said
 
 
 def test_the_ends_hold_fewer_layers_than_the_middle(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_fewest_leaves_no_gpu_idle(tmp_path: Path) -> None:
 def test_a_layer_larger_than_the_capacity_is_refused_with_the_arithmetic(tmp_path: Path) -> None:
     problem = refused(tmp_path, LAYERWISE % ", capacity: cache, of: [weights, buffers]", cluster=", cache: 300 kB")
     assert (problem.code, problem.where.rsplit(":", 1)[1]) == ("capacity", "5")
-    assert problem.expected == "at most 300 kB (the cache of a H100)"
+    assert problem.expected == "at most 300 kB (the cache of H100)"
     assert problem.actual == "weights 623 kB + buffers 4.19 MB = 4.82 MB"
     assert "cut layers too" in problem.hint or "a capacity of 4.82 MB" in problem.hint
 
@@ -113,7 +113,7 @@ def test_a_cache_that_no_one_knows(tmp_path: Path) -> None:
     unknown = ", memory: 8 GB, links: {inside: 1 GB/s, across: 1 GB/s}".replace("H100", "")
     text = MODEL.replace("gpu: H100", "gpu: mine") % ("tied: false", unknown, LAYERWISE % ", capacity: cache")
     (tmp_path / "m.yaml").write_text(text)
-    with pytest.raises(Refused, match="the cache of a mine is not known"):
+    with pytest.raises(Refused, match="the cache of mine is not known"):
         plan(Request(str(tmp_path / "m.yaml")))
 
 
@@ -123,3 +123,66 @@ def test_llama_405b_in_80_gb_gpus() -> None:
     assert [counts(job) for job in plan(request)] == [(63, 63)]
     request = Request("llama-3.1-405b", ("tp=8,pp=16",), baseline="none", stages="fit", batch_size=8, seq_len=1024)
     assert [counts(job) for job in plan(request)] == [(7, *(8,) * 14, 7)]
+
+
+UNEQUAL = "kinds: [{gpu: H100, gpus: 2%s}, {gpu: A100, gpus: 2%s}]"
+
+
+def unequal(tmp_path: Path, layers: str, fast: str = "", slow: str = "", **more: object) -> Job:
+    """Twelve layers over two stages of GPUs of two kinds."""
+    strategy = f"{{mine: {{mesh: {{pp: 2, tp: 2}}, uses: [tp], stages: {{axis: pp, layers: {layers}}}}}}}"
+    text = MODEL.replace("gpu: H100%s", "%s").replace("vocab: 4096, ", "") % (
+        "tied: false",
+        UNEQUAL % (fast, slow),
+        strategy,
+    )
+    (tmp_path / "m.yaml").write_text(text)
+    request = Request(str(tmp_path / "m.yaml"), **more)  # type: ignore[arg-type]
+    (job,) = (driver.compile_job(job, request) for job in plan(request))
+    return job
+
+
+def test_stages_of_unequal_gpus_take_equally_long(tmp_path: Path) -> None:
+    """989 and 312 TFLOP/s: of twelve layers nine and three are nearest to 3.17 : 1."""
+    job = unequal(tmp_path, "flops")
+    assert (job.status, counts(job)) == ("valid", (9, 3))
+    times = [part["compute_nanoseconds"] for part in job.figures["classes"]]
+    flops = [part["flops"] for part in job.figures["classes"]]
+    assert times == [round(flops[0] / 989e12 * 1e9), round(flops[1] / 312e12 * 1e9)]
+    assert job.figures["balance"]["compute_nanoseconds"] == round(max(times) / (sum(times) / 2), 4)
+    assert job.cluster.gpu == "2 × H100 + 2 × A100"
+
+
+def test_the_faster_kind_takes_no_more_than_it_holds(tmp_path: Path) -> None:
+    job = unequal(tmp_path, "flops", fast=", memory: 1 MB")
+    assert counts(job) < (9, 3)
+    assert job.figures["classes"][0]["peak_bytes"] <= job.figures["classes"][0]["capacity_bytes"] == 10**6
+
+
+def test_the_fullest_is_as_empty_as_can_be_for_what_it_holds(tmp_path: Path) -> None:
+    job = unequal(tmp_path, "fit", ", memory: 20 MB", ", memory: 10 MB")
+    found = counts(job)
+    assert found[0] > found[1]
+    assert [part["capacity_bytes"] for part in job.figures["classes"]] == [20 * 10**6, 10**7]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "code", "text"),
+    [
+        ("kinds: [{gpu: H100, gpus: 2}, {gpu: A100}]", "missing-key", "key gpus is missing"),
+        ("kinds: [{gpu: H100, gpus: 2}, {gpu: fast, gpus: 2}]", "unknown-gpu", "fast"),
+        ("kinds: [{gpu: H100, gpus: 2}, {gpu: A100, gpus: 2}], memory: 8 GB", "duplicate", "memory is stated beside"),
+    ],
+)
+def test_kinds_of_gpus_that_make_no_cluster(tmp_path: Path, cluster: str, code: str, text: str) -> None:
+    (tmp_path / "m.yaml").write_text(MODEL.replace("gpu: H100%s", "%s") % ("tied: false", cluster, "tp"))
+    with pytest.raises(Refused) as caught:
+        plan(Request(str(tmp_path / "m.yaml")))
+    (problem,) = caught.value.diagnostics
+    assert problem.code == code
+    assert text in problem.problem
+
+
+def test_as_many_gpus_as_the_kinds_have(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="the cluster is 2 × H100 \\+ 2 × A100"):
+        unequal(tmp_path, "flops", gpus=8)

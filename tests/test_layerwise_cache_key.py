@@ -113,7 +113,7 @@ def test_groups_and_what_they_take(jobs: dict[str, Job], layers: Footprint) -> N
 
 def test_greedy_against_balanced_is_said(jobs: dict[str, Job]) -> None:
     (said,) = (text for text in jobs["proposed"].assumed if "stages = " in text)
-    assert "11 would fit; the largest takes 537 MB of 900 MB: weights + activations + buffers" in said
+    assert "11 would fit; the fullest takes 537 MB of 900 MB: weights + activations + buffers" in said
 
 
 def test_filling_leaves_five_accelerators_idle(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_no_grouping_fits_the_l2_cache_of_an_h100(tmp_path: Path) -> None:
     (flag,) = (flag for flag in KEY["flags_expected"] if flag["id"] == "h100_l2")
     problem = caught.value.diagnostics[0]
     assert problem.code == "capacity"
-    assert problem.expected == "at most 50 MB (the cache of a H100)"
+    assert problem.expected == "at most 50 MB (the cache of H100)"
     assert problem.actual == "weights 101 MB + activations 33.6 MB + buffers 134 MB = 268 MB"
     assert f"tp={flag['minimal_intra_layer_tp']}" in problem.hint
     assert f"{flag['size_per_gpu_at_that_tp'] / 1e6:.3g} MB" in problem.hint

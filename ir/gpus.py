@@ -1,0 +1,28 @@
+"""GPUs of one kind or several: what each can hold and do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """`count` GPUs alike. Per GPU: memory and cache in bytes, dense BF16 FLOP/s; 0 where that is not known."""
+
+    name: str
+    count: int
+    memory: int
+    cache: int = 0
+    flops: float = 0
+
+
+def least(kinds: Sequence[Gpus], ids: np.ndarray, what: Literal["memory", "cache", "flops"]) -> float:
+    """The least that one of these GPUs has. Ids number the GPUs through, kind after kind; a single kind is all."""
+    if len(kinds) == 1:
+        return getattr(kinds[0], what)
+    ends = np.cumsum([kind.count for kind in kinds])
+    return min(getattr(kinds[i], what) for i in np.unique(np.searchsorted(ends, ids, side="right")))
