@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, prod
-from typing import Literal
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -98,7 +97,7 @@ class _Fitting:
         """Bytes of a GPU of the largest stage."""
         return max(self._capacities)
 
-    def _of_stages(self, what: Literal["memory", "cache", "flops"]) -> list[float]:
+    def _of_stages(self, what: str) -> list[float]:
         """What the least GPU of each stage has."""
         mesh = Mesh.of(tuple((axis.name, axis.size) for axis in self.plan.axes), self.stages.axis)
         found = [least(self.cluster.kinds, mesh.ids(pool), what) for pool in mesh.pools]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -20,8 +19,8 @@ class Gpus:
     flops: float = 0
 
 
-def least(kinds: Sequence[Gpus], ids: np.ndarray, what: Literal["memory", "cache", "flops"]) -> float:
-    """The least that one of these GPUs has. Ids number the GPUs through, kind after kind; a single kind is all."""
+def least(kinds: Sequence[Gpus], ids: np.ndarray, what: str) -> float:
+    """The least `memory`, `cache` or `flops` that one of these GPUs has. Ids number the GPUs through, kind after kind; a single kind is all."""
     if len(kinds) == 1:
         return getattr(kinds[0], what)
     ends = np.cumsum([kind.count for kind in kinds])
