@@ -20,7 +20,7 @@ class Gpus:
 
 
 def least(kinds: Sequence[Gpus], ids: np.ndarray, what: str) -> float:
-    """The least `memory`, `cache` or `flops` that one of these GPUs has. Ids number the GPUs through, kind after kind; a single kind is all."""
+    """The least `memory`, `cache` or `flops` of these GPUs; ids go through the kinds in order, a single kind is all."""
     if len(kinds) == 1:
         return getattr(kinds[0], what)
     ends = np.cumsum([kind.count for kind in kinds])
