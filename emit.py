@@ -86,7 +86,7 @@ def _write_job(job: Job, folder: Folder, stem: str, options: Options) -> dict[st
         _write_views(graph, put, options)
         put("logical", "logical.mlir", job.logical)
         put("ir", "mlir", text_of(job.module))
-        put("devices", "devices.json", _json_lines(devices(job.module)))
+        put("devices", "devices.json", _json_lines(devices(job.module, graph)))
     entry = _entry(job, graph if ok else None, options)
     put("report", "report.json", _json(_report(job, entry, certified)))
     return {**entry, **{key: files.get(key) for key in KEYS}, "files": list(files.values())}

@@ -18,16 +18,18 @@ from typing import Any
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
+from ..ir.deployment import Deployment
 from ..ir.dims import Size, as_number
 from ..ir.layout import Dim
 from ..ir.local import levels
 from ..ir.mesh import Mesh
 from ..ir.module import layers_text, mesh_of, operators, plain_path
 from ..ir.op import Operator, tensor_of
-from ..ir.ops.move import Collective, TransferOp
+from ..ir.ops.move import Collective
 from ..ir.ops.program import RepeatOp, WeightOp
 from ..ir.orders import Levels, indices
 from ..ir.plan import user_axis
+from .peers import Peers, peers
 
 EACH = 16_384
 
@@ -35,25 +37,23 @@ Ranges = list[int] | list[list[int]]
 """[start, end]; or, where a part is not one run, several of them, or [start, end, step]."""
 
 
-def devices(module: ModuleOp) -> list[dict[str, Any]]:
-    """One entry per GPU (or per class of GPUs that hold the same weights)."""
+def devices(module: ModuleOp, deployment: Deployment) -> list[dict[str, Any]]:
+    """One entry per GPU (or per class of GPUs that hold the same weights), of a module and what was emitted for it."""
     mesh = mesh_of(module)
-    return [entry for pool in mesh.pools for entry in _Pool(module, mesh, pool).entries()]
+    known = peers(deployment) if mesh.gpus <= EACH else {}
+    return [entry for pool in mesh.pools for entry in _Pool(module, mesh, pool, known).entries()]
 
 
 class _Pool:
     """The GPUs of one pool and what they hold, as (weight, dim) → part index per GPU."""
 
-    def __init__(self, module: ModuleOp, mesh: Mesh, pool: str) -> None:
-        self.mesh, self.pool = mesh, pool
+    def __init__(self, module: ModuleOp, mesh: Mesh, pool: str, known: Peers) -> None:
+        self.mesh, self.pool, self.peers = mesh, pool, known
         self.ids = mesh.ids(pool).reshape(-1)
         self.weights: dict[str, tuple[Dim, ...]] = {}
         self.layers: dict[str, None] = {}
         self.axes: dict[tuple[str, ...], None] = {}
-        self.peers: dict[str, np.ndarray] = {}
         for op, repeat in operators(module):
-            if isinstance(op, TransferOp):
-                self._peer(tensor_of(op.operands[0]).pool, tensor_of(op.out).pool)
             if tensor_of(op.out).pool == pool:
                 self._hold(op, repeat)
         self.parts = {dim.axes: mesh.coordinate(pool, dim.axes) for dims in self.weights.values() for dim in dims}
@@ -65,12 +65,6 @@ class _Pool:
             self.weights[_addressed(op, repeat)] = tensor_of(op.out).dims
         elif isinstance(op, Collective):
             self.axes[op.over] = None
-
-    def _peer(self, source: str, target: str) -> None:
-        if source == self.pool:
-            self.peers["sends to"] = self.mesh.ids(target).reshape(-1)
-        if target == self.pool:
-            self.peers["receives from"] = self.mesh.ids(source).reshape(-1)
 
     def entries(self) -> Iterator[dict[str, Any]]:
         each = self.mesh.gpus <= EACH
@@ -84,7 +78,7 @@ class _Pool:
             }
             if each:
                 entry["groups"] = self._groups(int(self.ids[first]))
-                entry["peers"] = {kind: int(ids[first]) for kind, ids in self.peers.items()}
+                entry["peers"] = self.peers.get(int(self.ids[first]), {})
             yield entry
 
     def _alone(self) -> Iterator[tuple[int, np.ndarray]]:

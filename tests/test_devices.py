@@ -10,11 +10,12 @@ from dagc.job import Request
 from dagc.planning import plan
 
 
-def entries(model: str, strategy: str) -> list[dict]:
-    request = Request(model, (strategy,), baseline="none", batch_size=65536)
+def entries(model: str, strategy: str, gpus: int | None = None) -> list[dict]:
+    request = Request(model, (strategy,), baseline="none", batch_size=65536, gpus=gpus)
     (job,) = (driver.compile_job(job, request) for job in plan(request))
     assert job.module is not None, job.diagnostics
-    return devices(job.module)
+    assert job.graph is not None, job.diagnostics
+    return devices(job.module, job.graph)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,13 @@ def test_stages_groups_and_peers() -> None:
     assert (found[2]["layers"], found[6]["layers"]) == (["0-15"], ["16-31"])
     assert (found[2]["groups"], found[2]["peers"]) == ({"tp": [2, 3]}, {"sends to": 6})
     assert found[6]["peers"] == {"receives from": 2}
+
+
+def test_pools_of_other_sizes_have_many_peers() -> None:
+    found = entries("mixtral-8x7b", "afd", gpus=12)
+    assert [entry["stage"] for entry in found] == ["attention"] * 8 + ["experts"] * 4
+    assert found[0]["peers"] == {"sends to": [8, 9, 10, 11], "receives from": [8, 9, 10, 11]}
+    assert found[8]["peers"] == {"sends to": list(range(8)), "receives from": list(range(8))}
 
 
 def test_experts_of_each_gpu() -> None:

@@ -30,6 +30,7 @@ from dagc.ir.op import Operator, tensor_of
 from dagc.ir.ops.move import Collective, SliceOp
 from dagc.ir.plan import Plan
 from dagc.ir.types import PlanAttr, TensorType
+from dagc.passes.expand import expand
 from dagc.passes.moves import steps
 from dagc.pipeline import lower, text_of
 
@@ -305,7 +306,8 @@ def test_ranges_of_parts_that_are_no_run() -> None:
 
 def held(made: Plan, weight: str, name: str) -> list[list[object]]:
     """What each GPU is said to hold of a weight along a dimension."""
-    found = [entry["weights"] for entry in devices(lowered("pattern", made))]
+    module = lowered("pattern", made)
+    found = [entry["weights"] for entry in devices(module, expand(module, "pattern"))]
     return [next(dims for path, dims in weights.items() if path.endswith(weight))[name] for weights in found]
 
 
