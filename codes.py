@@ -44,6 +44,10 @@ CODES: dict[str, Code] = {
     "indivisible": Code("An axis does not divide a dimension that it cuts.", "Use one of the sizes listed."),
     "conflict": Code("One axis would cut two dimensions of one operator.", "Let each axis cut one; see both rules."),
     "stages": Code("The cut of the layers into pipeline stages is impossible.", "Give counts that sum to the layers."),
+    "slots": Code(
+        "Experts cannot be placed on GPUs as the strategy says: an expert without a slot, or counts that do not fit.",
+        "Use one of the counts named, or list the experts of every GPU.",
+    ),
     "micro-batches": Code(
         "The batch cannot go through in so many equal parts, one after the other.", "Use one of the numbers listed."
     ),

@@ -1,10 +1,10 @@
 """`dagc opt`: the free driver, an xDSL optimiser that knows dagc's passes and resolves strategies by name.
 
     dagc opt model.mlir -p 'shard{strategy=ep gpus=16},communicate,tidy'
-    dagc opt model.mlir -p 'plan{strategy="ep=8,tp=2"},place,split,shard,communicate'
+    dagc opt model.mlir -p 'plan{strategy="ep=8,tp=2"},place,slots,split,shard,communicate'
 
-`plan` writes a strategy into the module; `place`, `split`, `shard` and `communicate` read it there. `shard` takes the
-same options and then plans, places and splits first, if the module is not placed yet.
+`plan` writes a strategy into the module; the others, but for `tidy`, read it there. `shard` takes the same options and
+then runs all before it first, if the module is not placed yet.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .frontends.strategy import resolve
 from .ir.module import annotate, sizes_of
 from .passes.place import PlacePass
 from .passes.shard import ShardPass
+from .passes.slots import SlotsPass
 from .passes.split import SplitPass
 from .passes.verify.wellformed import check
 
@@ -64,6 +65,7 @@ class StrategyShardPass(ModulePass):
             PlanPass(self.strategy, self.mesh, self.gpus, self.stages).apply(ctx, op)
         if "dag.mesh" not in op.attributes:
             PlacePass().apply(ctx, op)
+            SlotsPass().apply(ctx, op)
             SplitPass().apply(ctx, op)
         ShardPass().apply(ctx, op)
 

@@ -1,6 +1,6 @@
 """The passes in the order they happen, and why each stands where it does.
 
-    logical ─place→ placed ─split→ placed ─shard→ sharded ─communicate→ lowered ─tidy→ lowered
+    logical ─place→ placed ─slots→ placed ─split→ placed ─shard→ sharded ─communicate→ lowered ─tidy→ lowered
 
 After every pass the module is checked to be well-formed, and whoever watches (dumps, timing) sees it.
 """
@@ -19,12 +19,14 @@ from .ir.dialect import context
 from .passes.communicate import CommunicatePass
 from .passes.place import PlacePass
 from .passes.shard import ShardPass
+from .passes.slots import SlotsPass
 from .passes.split import SplitPass
 from .passes.tidy import TidyPass
 from .passes.verify.wellformed import check
 
 PIPELINE: tuple[ModulePass, ...] = (
     PlacePass(),  # first: a rule may address layers, so repeats must be split before layouts are decided
+    SlotsPass(),  # before whatever looks at experts; after place, which says over how many GPUs they are
     SplitPass(),  # before shard: a statistic of a cut dimension owes, as any contraction does
     ShardPass(),  # layouts of everything, moves where they differ
     CommunicatePass(),  # needs both ends of every move decided

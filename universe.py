@@ -10,6 +10,7 @@ from xdsl.universe import Universe
 
 PASSES = {
     "place": "PlacePass",
+    "slots": "SlotsPass",
     "split": "SplitPass",
     "shard": "ShardPass",
     "communicate": "CommunicatePass",

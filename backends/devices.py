@@ -5,8 +5,8 @@
      "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}, "peers": {"sends to": 11}}
 
 Index ranges are half-open. Where parts do not lie in runs, all of a part's are listed: [[0, 2], [14, 16]] of a zigzag,
-[[1, 16, 4]] of every 4th. Past `EACH` GPUs those that hold the same slices share an entry, and groups and peers are
-left out.
+[[1, 16, 4]] of every 4th; [[0, 8], [130, 131]] of experts in slots. Past `EACH` GPUs those that hold the same slices
+share an entry, and groups and peers are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..ir.module import layers_text, mesh_of, operators, plain_path
 from ..ir.op import Operator, tensor_of
 from ..ir.ops.move import Collective
 from ..ir.ops.program import RepeatOp, WeightOp
-from ..ir.orders import Levels, indices
+from ..ir.orders import CONTIGUOUS, Levels, indices
 from ..ir.plan import user_axis
 from .peers import Peers, peers
 
@@ -51,6 +51,7 @@ class _Pool:
         self.mesh, self.pool, self.peers = mesh, pool, known
         self.ids = mesh.ids(pool).reshape(-1)
         self.weights: dict[str, tuple[Dim, ...]] = {}
+        self.tables: dict[str, tuple[int, ...]] = {}
         self.layers: dict[str, None] = {}
         self.axes: dict[tuple[str, ...], None] = {}
         for op, repeat in operators(module):
@@ -63,6 +64,7 @@ class _Pool:
             self.layers[layers_text(op, repeat)] = None
         if isinstance(op, WeightOp):
             self.weights[_addressed(op, repeat)] = tensor_of(op.out).dims
+            self.tables[_addressed(op, repeat)] = op.table
         elif isinstance(op, Collective):
             self.axes[op.over] = None
 
@@ -74,7 +76,7 @@ class _Pool:
                 "stage": self.pool,
                 "layers": list(self.layers),
                 "experts": self._experts(first),
-                "weights": {path: self._slices(dims, first) for path, dims in self.weights.items()},
+                "weights": {path: self._slices(path, first) for path in self.weights},
             }
             if each:
                 entry["groups"] = self._groups(int(self.ids[first]))
@@ -91,11 +93,16 @@ class _Pool:
         order = np.argsort(which, kind="stable")
         return ((int(members[0]), members) for members in np.split(order, self.mesh.size(axes)))
 
-    def _slices(self, dims: tuple[Dim, ...], position: int) -> dict[str, Ranges]:
-        return {dim.name: self._range(dim, position) for dim in dims}
+    def _slices(self, path: str, position: int) -> dict[str, Ranges]:
+        first, *others = self.weights[path]
+        slices = {dim.name: self._range(dim, position) for dim in others}
+        return {first.name: self._range(first, position, self.tables[path]), **slices}
 
-    def _range(self, dim: Dim, position: int) -> Ranges:
+    def _range(self, dim: Dim, position: int, table: tuple[int, ...] = ()) -> Ranges:
         part = int(self.parts[dim.axes][position])
+        if table:
+            order = levels(self.mesh, dim.cuts) or ((self.mesh.size(dim.axes), CONTIGUOUS),)
+            return _runs(np.array(table)[indices(order, len(table))[part]])
         if order := levels(self.mesh, dim.cuts):
             return ranges(order, _number(dim.size), part)
         size = _number(dim.size) // self.mesh.size(dim.axes)
@@ -103,9 +110,9 @@ class _Pool:
 
     def _experts(self, position: int) -> Ranges | None:
         """The experts whose matrices this GPU holds."""
-        matrices = (d for path, dims in self.weights.items() if ".experts." in path for d in dims)
-        dim = next((d for d in matrices if d.name == "experts"), None)
-        return self._range(dim, position) if dim else None
+        matrices = ((path, dims) for path, dims in self.weights.items() if ".experts." in path)
+        path = next((path for path, dims in matrices if dims[0].name == "experts"), None)
+        return self._slices(path, position)["experts"] if path else None
 
     def _groups(self, gpu: int) -> dict[str, list[int]]:
         found = {}
@@ -129,7 +136,11 @@ def ranges(order: Levels, size: int, part: int) -> list[list[int]]:
     steps = np.diff(held)
     if len(held) > 2 and steps[0] > 1 and (steps == steps[0]).all():
         return [[int(held[0]), int(held[-1]) + 1, int(steps[0])]]
-    return [[int(run[0]), int(run[-1]) + 1] for run in np.split(held, np.flatnonzero(steps != 1) + 1)]
+    return _runs(held)
+
+
+def _runs(held: np.ndarray) -> list[list[int]]:
+    return [[int(run[0]), int(run[-1]) + 1] for run in np.split(held, np.flatnonzero(np.diff(held) != 1) + 1)]
 
 
 def runs(ids: np.ndarray) -> str:

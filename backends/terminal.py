@@ -88,6 +88,10 @@ def modules_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
         if balance := figures.get("balance"):
             loads = ", ".join(f"{load.replace('_', ' ')} {ratio}" for load, ratio in balance.items())
             table.add_row(escape(strategy), "all", f"balance: {loads}", "", "")
+        if slots := figures.get("slots"):
+            said = f"{slots['slots']} slots of {slots['experts']} experts, {slots['slots_per_gpu']} on a GPU"
+            rows = f"rows, if all experts are chosen alike: {slots['uniform_rows_balance']}"
+            table.add_row(escape(strategy), "all", f"{said}; {rows}", "", "")
     return table
 
 

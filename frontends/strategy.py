@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.plan import Axis, Fit, Plan, Stages
+from ..ir.slots import Slots
 from .parsed import shown
 from .sizing import sized
 from .stages_text import stage_layers
@@ -57,6 +58,7 @@ def resolve(
         stores=tuple(rule for component in choice.components for rule in component.strategy.stores),
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
+        slots=_slots(choice, where),
         micro_batches=runs or 1,
         divisible=runs is None,
         pools=choice.components[0].strategy.pools,
@@ -97,6 +99,15 @@ def _micro_batches(choice: Choice, where: str) -> int | None:
         problem = f"strategies of the product state {' and '.join(map(str, sorted(stated)))} micro-batches"
         raise Refused(Diagnostic("micro-batches", problem, where, "one number", hint="say which: --micro-batches N"))
     return next(iter(stated), None)
+
+
+def _slots(choice: Choice, where: str) -> Slots | None:
+    """What one strategy of a product says of the experts' slots."""
+    found = [c.strategy.slots for c in choice.components if c.strategy.slots]
+    if len(found) > 1:
+        problem = f"{len(found)} strategies say which experts GPUs hold"
+        raise Refused(Diagnostic("slots", problem, where, "at most one", hint="remove one of them"))
+    return found[0] if found else None
 
 
 def _stages(choice: Choice, text: str | None, where: str) -> Stages | None:

@@ -10,6 +10,7 @@ rules:
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
 pools, place                            # several meshes instead of one (pools_text.py)
+experts: {redundant: gpus}              # copies of experts, or which are where (slots_text.py)
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
 alternatives: {…: {rules: […]}, …}      # ways to do it, each with what it says beside all of this (`alternatives.py`)
 """
@@ -27,11 +28,13 @@ from pydantic import Field, PlainValidator
 from ..diagnostics import Diagnostic, Refused, nearest
 from ..ir import orders
 from ..ir.plan import Placing, PoolAxes, Rule, Stages
+from ..ir.slots import Slots
 from .alternatives import variants
 from .parsed import Parsed, read_text, shown
 from .pools_text import PlaceList, Pools, axes_of, places_of, pools_of
 from .pools_text import problems as pool_problems
 from .schema import Strict, checked
+from .slots_text import SlotsText, slots_of
 from .stages_text import StagesText, stages_of, stages_problems
 from .strategy_values import MAX_PARTS, AxisName, Parts, Places, names
 from .yaml_reader import parse_yaml
@@ -68,6 +71,7 @@ class Strategy:
     """Whole strategies, each called `alternative`; this one then has the axes of all, and is else as the first."""
     pools: tuple[PoolAxes, ...] = ()
     places: tuple[Placing, ...] = ()
+    slots: Slots | None = None
 
     @property
     def meshes(self) -> tuple[tuple[str, ...], ...]:
@@ -115,6 +119,7 @@ class StrategyText(Strict):
     uses: Annotated[list[str], Field(max_length=16)] = []
     rules: Annotated[list[RuleText], Field(max_length=1000)] = []
     stages: StagesText | None = None
+    experts: SlotsText | None = None
     micro_batches: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
 
     @property
@@ -166,6 +171,7 @@ def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
         micro_batches=text.micro_batches,
         pools=pools_of(text.pools, parsed),
         places=places_of(text.place, parsed),
+        slots=slots_of(text.experts, parsed) if text.experts else next((o.slots for o in used if o.slots), None),
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from . import slots
 from .debts import SUM
 from .orders import Levels
 
@@ -61,7 +62,8 @@ class Port:
 
     `shares` says per dimension which part each GPU holds (None: all of it). `addend`: each GPU holds only this addend
     of the value; how addends are merged, `debt` says. `parameter` names the weight that a resident tensor is (of a
-    tied one, the first), or the cache (`cached`) as the step finds it.
+    tied one, the first), or the cache (`cached`) as the step finds it; `slots`: along its first dimension it has copies
+    of the parameter's indices listed.
     """
 
     tensor: str
@@ -76,6 +78,7 @@ class Port:
     parameter: str = ""
     debt: str = SUM
     cached: bool = False
+    slots: tuple[int, ...] = ()
 
     def text(self, whole: bool = False) -> str:
         """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""
@@ -122,25 +125,28 @@ class Move:
 class Experts(Sequence[str]):
     """Per place of a row, the experts it computes, as text: `experts 4-7`. Made on demand: GPUs can be a million.
 
-    `part` says which row of `held`, int64 [parts, experts of a part], a place has.
+    `part` says which row of `held`, int64 [parts, experts of a part], a place has. Where experts have slots, rows hold
+    these, and `table` says which expert each is: `experts 4-7, 12 (replica)`.
     """
 
-    def __init__(self, part: np.ndarray, held: np.ndarray) -> None:
-        self._part, self._held = part, held
+    def __init__(self, part: np.ndarray, held: np.ndarray, table: Sequence[int] = ()) -> None:
+        self._part, self._held, self._table = part, held, table
+        self._experts = np.asarray(table)[held] if len(table) else held
+        self._again = slots.replicas(table)[held] if len(table) else np.zeros(held.shape, dtype=bool)
 
     def __len__(self) -> int:
         return len(self._part)
 
     def only(self, which: int) -> Experts:
         """Of every place's experts just the `which`-th."""
-        return Experts(self._part, self._held[:, which : which + 1])
+        return Experts(self._part, self._held[:, which : which + 1], self._table)
 
     @property
     def ends(self) -> tuple[str, str]:
         """What says of all places together which experts they compute: the first one's text and the last one's."""
-        if (np.diff(self._held.reshape(-1)) == 1).all():
+        if (np.diff(self._experts.reshape(-1)) == 1).all():
             return self[0], self[-1]
-        return f"expert {self._held.min()}", f"expert {self._held.max()}"
+        return f"expert {self._experts.min()}", f"expert {self._experts.max()}"
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -149,10 +155,15 @@ class Experts(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | list[str]:
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
-        held = self._held[int(self._part[place])]
-        runs = np.split(held, np.flatnonzero(np.diff(held) != 1) + 1)
-        text = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+        part = int(self._part[place])
+        held, again = self._experts[part], self._again[part]
+        runs = np.split(np.arange(len(held)), np.flatnonzero((np.diff(held) != 1) | again[1:] | again[:-1]) + 1)
+        text = ", ".join(_run(held[run], bool(again[run[0]])) for run in runs)
         return f"experts {text}" if len(held) > 1 else f"expert {text}"
+
+
+def _run(ids: np.ndarray, replica: bool) -> str:
+    return (f"{ids[0]}-{ids[-1]}" if len(ids) > 1 else str(ids[0])) + " (replica)" * replica
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,10 @@ class _Machine:
     def _resident(self, op: Resident) -> Pieces:
         layer = None if self.layer is None or op.identity != op.path.data else self.layer + offset_of(op)
         key, tensor = (plain_path(op.identity), layer), tensor_of(op.out)
-        return self._laid(self.weights(key, tuple(self._shape(tensor))), tensor)
+        shape, copies = self._shape(tensor), list(op.table)
+        if copies:
+            return self._laid(self.weights(key, (max(copies) + 1, *shape[1:]))[copies], tensor)
+        return self._laid(self.weights(key, tuple(shape)), tensor)
 
     def _compute(self, op: Operator) -> Pieces:
         """Every GPU applies the operator to its own pieces, told which part of the joint space they are."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from math import prod
 
 from .orders import CONTIGUOUS
+from .slots import Slots
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Plan:
     stages: Stages | None = None
     about: str = ""
     where: str = ""
+    slots: Slots | None = None
+    """Which experts GPUs hold; nothing: an equal part of them."""
     micro_batches: int = 1
     """The program runs so often, each time on an equal part of the batch."""
     divisible: bool = False

@@ -5,6 +5,7 @@
 #dag.mesh<[stage0 [tp = 8], stage1 [tp = 8]], stages pp>       a pool in the midst of others: p [dp = 2] from 1 by [4]
 #dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [1, 0]]], micro_batches 4>
 #dag.plan<"afd", [dp = 4, ep = 8], […], pools [attention [dp], experts [ep]], places [["*"] on attention, …]>
+then `slots redundant gpus`, `slots total 288 replicas [3 = 4]` or `slots placement [[0, 1], [2, 1]]`, where it says so
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from . import debts, dims, orders
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Grid, Mesh
 from .plan import Axis, Placing, Plan, PoolAxes, Rule, Stages
+from .slots import EACH_GPU, Slots
 
 T = TypeVar("T")
 
@@ -266,8 +268,11 @@ class PlanAttr(Data[Plan]):
             printer.print_string(", stored [")
             printer.print_list(plan.stores, lambda rule: _print_rule(printer, rule))
             printer.print_string("]")
+        printer.print_string(_stages_text(plan.stages) if plan.stages else "")
+        if plan.slots:
+            _print_slots(printer, plan.slots)
         several = f", micro_batches {plan.micro_batches}" if plan.micro_batches > 1 else ""
-        printer.print_string((_stages_text(plan.stages) if plan.stages else "") + several)
+        printer.print_string(several)
         if plan.pools:
             printer.print_string(f", pools [{', '.join(map(_pool_text, plan.pools))}], places [")
             printer.print_list(plan.places, lambda placing: _print_placing(printer, placing))
@@ -308,14 +313,53 @@ def _parse_stages(parser: AttrParser) -> Stages:
     return Stages(axis, layers, chunks=parser.parse_integer(allow_negative=False) if interleaved else 1)
 
 
+def _print_slots(printer: Printer, of: Slots) -> None:
+    said = [f"{name} {n}" for name, n in (("total", of.total), ("redundant", of.redundant)) if n is not None]
+    if of.replicas:
+        said.append(f"replicas [{', '.join(f'{expert} = {count}' for expert, count in of.replicas)}]")
+    if of.placement:
+        said.append(f"placement [{', '.join(str(list(own)) for own in of.placement)}]")
+    printer.print_string(f", slots {' '.join(said)}")
+    _print_where(printer, of.where)
+
+
+def _parse_slots(parser: AttrParser) -> Slots:
+    total = _parse_count(parser) if parser.parse_optional_keyword("total") else None
+    redundant = _parse_count(parser) if parser.parse_optional_keyword("redundant") else None
+    replicas, placement = (), ()
+    if parser.parse_optional_keyword("replicas"):
+        replicas = _list(parser, lambda: _parse_replicas(parser))
+    if parser.parse_optional_keyword("placement"):
+        placement = _list(parser, lambda: _list(parser, parser.parse_integer))
+    return Slots(total, redundant, replicas, placement, _parse_where(parser))
+
+
+def _parse_count(parser: AttrParser) -> int | str:
+    return parser.parse_integer() if parser.parse_optional_keyword(EACH_GPU) is None else EACH_GPU
+
+
+def _parse_replicas(parser: AttrParser) -> tuple[int, int]:
+    expert = parser.parse_integer()
+    parser.parse_punctuation("=")
+    return expert, parser.parse_integer()
+
+
+def _print_where(printer: Printer, where: str) -> None:
+    if where:
+        printer.print_string(" from ")
+        printer.print_string_literal(where)
+
+
+def _parse_where(parser: AttrParser) -> str:
+    return parser.parse_str_literal() if parser.parse_optional_keyword("from") else ""
+
+
 def _print_rule(printer: Printer, rule: Rule) -> None:
     printer.print_string("[")
     printer.print_list(rule.at, printer.print_string_literal)
     cuts = ", ".join(orders.cut(name, rule.order(name)) for name in rule.cuts)
     printer.print_string(f"] : {rule.axis} cuts [{cuts}]")
-    if rule.where:
-        printer.print_string(" from ")
-        printer.print_string_literal(rule.where)
+    _print_where(printer, rule.where)
 
 
 def _parse_rule(parser: AttrParser) -> Rule:
@@ -324,7 +368,7 @@ def _parse_rule(parser: AttrParser) -> Rule:
     axis = _axis(parser)
     parser.parse_keyword("cuts")
     cuts = _list(parser, lambda: (parser.parse_identifier(), _parse_order(parser)))
-    where = parser.parse_str_literal() if parser.parse_optional_keyword("from") else ""
+    where = _parse_where(parser)
     ordered = tuple((name, order) for name, order in cuts if order != orders.CONTIGUOUS)
     return Rule(at, axis, tuple(name for name, _ in cuts), where, ordered)
 
@@ -332,6 +376,7 @@ def _parse_rule(parser: AttrParser) -> Rule:
 _MORE: dict[str, Callable[[AttrParser], Any]] = {
     "stored": lambda parser: _list(parser, lambda: _parse_rule(parser)),
     "stages": _parse_stages,
+    "slots": _parse_slots,
     "micro_batches": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),
     "pools": lambda parser: _list(parser, lambda: _parse_pool(parser)),
     "places": lambda parser: _list(parser, lambda: _parse_placing(parser)),

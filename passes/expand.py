@@ -24,6 +24,7 @@ from ..ir.local import elements, levels, nbytes, plain, shown
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
+from ..ir.ops.assign import AssignOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, WeightOp
 from ..ir.orders import CONTIGUOUS, axes_of, indices
@@ -88,6 +89,8 @@ class _Builder:
     made: dict[SSAValue, int] = field(default_factory=dict)
     """Value → the row that makes it."""
     shares: dict[tuple[str, tuple[str, ...]], Share] = field(default_factory=dict)
+    table: tuple[int, ...] = ()
+    """The expert of every slot, as the assignment before says."""
 
     def run(self, module: ModuleOp) -> None:
         for op in module.ops:
@@ -107,6 +110,8 @@ class _Builder:
     def _row(self, op: Operator, repeat: Repeat | None) -> None:
         if isinstance(op, Resident):
             return
+        if isinstance(op, AssignOp):
+            self.table = op.table
         index = len(self.rows)
         resident = [i for i, value in enumerate(op.operands) if isinstance(value.owner, Resident)]
         flowing = [i for i in range(len(op.operands)) if i not in resident]
@@ -169,7 +174,7 @@ class _Builder:
         op = value.owner
         assert isinstance(op, Resident)
         port = self._port(op.path.data, tensor_of(value))
-        return replace(port, parameter=plain_path(op.identity), cached=isinstance(op, StateOp))
+        return replace(port, parameter=plain_path(op.identity), cached=isinstance(op, StateOp), slots=op.table)
 
     def _share(self, pool: str, cuts: tuple[str, ...]) -> Share | None:
         """What the GPUs of a pool hold of a dimension with these cuts; made once and shared by all ports."""
@@ -216,7 +221,7 @@ class _Builder:
         _, count = shown(self.mesh, self.sizes, dim)
         assert isinstance(count, int)
         order = levels(self.mesh, dim.cuts) or ((self.mesh.size(dim.axes), CONTIGUOUS),)
-        return Experts(self.mesh.coordinate(out.pool, dim.axes), indices(order, count))
+        return Experts(self.mesh.coordinate(out.pool, dim.axes), indices(order, count), self.table)
 
 
 def _title(op: Operator, name: str) -> str:

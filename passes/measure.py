@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import RepeatOp, StateOp, WeightOp
 from .expand import axis_names, received, sent, stage_axes
 from .liveness import peak
+from .occupancy import occupancy
 from .selection import is_selection
 
 ZERO = number(0)
@@ -69,6 +71,7 @@ def measure(module: ModuleOp, kinds: Sequence[Gpus] = (), fused_attention: bool 
         "modules": list(look.modules()),
         "balance": _balance(classes),
         "attention": "fused: scores drawn, not stored" if fused_attention else "as drawn: scores stored",
+        "slots": occupancy(module),
         "total_parameters": plain(look.total),
     }
 
@@ -104,7 +107,8 @@ class _Look:
         tensor = tensor_of(op.out)
         totals = self.pools[tensor.pool]
         self._axes[tensor.pool, _module(op)] |= dict.fromkeys(tensor.axes)
-        self.total += ZERO if op.tied or op.buffer else tensor.points * times
+        copied = number(Fraction(len(set(op.table)), len(op.table))) if op.table else number(1)
+        self.total += ZERO if op.tied or op.buffer else tensor.points * copied * times
         identity = op.tied.data if op.tied else op.path.data
         if (tensor.pool, identity) in self._tied:
             return

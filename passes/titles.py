@@ -57,6 +57,7 @@ TITLES = {
     "group_rating": "Rate expert groups",
     "group_limit": "Limit to the best expert groups",
     "top_k": "Top-k select",
+    "assign": "Slots of the chosen experts",
     "dispatch": "Token split (dispatch)",
     "count": "Routing counts",
     "combine": "Weighted sum (combine)",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from xdsl.dialects.builtin import FloatAttr, f64
+from xdsl.dialects.builtin import DenseArrayBase, FloatAttr, f64, i64
 from xdsl.irdl import IRDLOperation
 
 from dagc.ir.dims import Size, as_number, number, substitute, symbol
@@ -107,6 +107,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example(("batch_size seq_len experts",), {"groups": 2, "best": 1}),
     ],
     "group_limit": [Example(("batch_size seq_len experts", "batch_size seq_len expert_groups"), {"k": 2})],
+    "assign": [Example((f"{ROUTED}:route",), {"slots": DenseArrayBase.from_list(i64, [*range(8), 2, 5, 2])})],
     "count": [Example((f"{ROUTED}:route",), {"experts": 8})],
     "dispatch": [Example((X, f"{ROUTED}:route"), {"experts": 8})],
     "combine": [Example((ROWS, f"{ROUTED}:route"))],
@@ -186,6 +187,6 @@ def _operand(tensor: Tensor, kind: Kind, seed: int, total: dict[str, int]) -> np
     if tensor.dtype == "i32":
         return rng.integers(0, SIZES["vocab"], shape)
     if tensor.dtype == "route":
-        chosen = rng.random((*shape[:-1], total["experts"])).argsort(-1)[..., : shape[-1]]
+        chosen = rng.random((*shape[:-1], total.get("experts", SIZES["experts"]))).argsort(-1)[..., : shape[-1]]
         return routes(chosen, kind(shape, seed))
     return kind(shape, seed)

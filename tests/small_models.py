@@ -4,6 +4,7 @@ from dagc.frontends.model import Attention, FeedForward, Latent, MixtureOfExpert
 from dagc.frontends.strategy import resolve
 from dagc.ir.evaluate import random_weights
 from dagc.ir.plan import Axis, Placing, Plan, PoolAxes, Rule, Stages
+from dagc.ir.slots import Slots
 
 SIZES = {"B": 4, "S": 8}
 WEIGHTS = random_weights(seed=1)
@@ -82,11 +83,15 @@ FSDP = (rule("*", "dp", "hidden", "ffn", "vocab", "heads", "kv_heads", "d_k", "k
 
 
 def plan(
-    rules: tuple[Rule, ...], layers: str | tuple[int, ...] = "", stores: tuple[Rule, ...] = (), **axes: int
+    rules: tuple[Rule, ...],
+    layers: str | tuple[int, ...] = "",
+    stores: tuple[Rule, ...] = (),
+    slots: Slots | None = None,
+    **axes: int,
 ) -> Plan:
     """A plan over these axes, outermost first; with `layers`, the axis pp numbers stages."""
     stages = Stages("pp", layers) if layers else None
-    return Plan("test", tuple(map(Axis, axes, axes.values())), rules, stages, stores=stores)
+    return Plan("test", tuple(map(Axis, axes, axes.values())), rules, stages, stores=stores, slots=slots)
 
 
 def pooled(rules: tuple[Rule, ...], places: dict[str, str], **pools: dict[str, int]) -> Plan:
@@ -115,6 +120,20 @@ PLANS = {
     "folded, etp between": plan(FOLDED, dp=2, etp=2, tp=2),
     "folded, etp outside": plan(FOLDED, etp=2, dp=2, tp=2),
     "experts zigzag over nodes": plan((*DP, *EP, rule("*.experts", "dp", experts="zigzag")), dp=2, ep=2),
+    "slots": plan(EP, slots=Slots(redundant=2), ep=2),
+    "slots, as many as GPUs": plan((rule("*", "ep", "seq_len"), EP[1]), slots=Slots(total="gpus"), ep=8),
+    "slots of hot experts": plan(EP, slots=Slots(replicas=((1, 4), (3, 2))), ep=4),
+    "slots, tokens replicated": plan(
+        (*EP_REPLICATED, rule("embed head", "ep", "vocab")), slots=Slots(redundant="gpus"), ep=4),
+    "slots, tokens gathered": plan(EP_ALLGATHER, slots=Slots(redundant="gpus"), ep=4),
+    "slots placed, experts zigzag": plan(
+        (EP[0], rule("*.experts", "ep", experts="zigzag")),
+        slots=Slots(placement=((3, 0, 1, 1), (2, 3, 0, 2))), ep=2),
+    "slots×tp, pp": plan(EP + TP, "uneven", slots=Slots(total=6), pp=2, ep=2, tp=2),
+    "deepseek, slots": plan(DEEPSEEK, slots=Slots(redundant="gpus"), dp=2, tp=2),
+    "folded, slots": plan(FOLDED, slots=Slots(redundant="gpus"), dp=2, tp=2, etp=2),
+    "slots in gates of part of the experts": plan(
+        (*EP, rule("*.gate *.gate_softmax", "ep", "experts")), slots=Slots(redundant=2), ep=2),
     "ep×tp": plan(EP + TP, ep=2, tp=2),
     "ep×tp, tp outside": plan(EP + TP, tp=2, ep=2),
     "ep×tp, experts over both": plan(WIDE_EP, dp=2, tp=2),

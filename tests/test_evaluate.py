@@ -114,6 +114,8 @@ def test_every_paid_value_on_every_gpu_is_the_undivided_one(model: str, strategy
         tensor = tensor_of(op.out)
         if key not in reference or tensor.owes or tensor.dtype in ("route", "i32"):
             continue
+        if not tensor.logical().same_value(tensor_of(reference[key].out)):
+            continue  # over slots, where the model has experts: what comes of them is compared
         (whole,) = expected[reference[key].out].values()
         for piece in values[op.out].values():
             assert close(piece.data, whole.data[np.ix_(*piece.held)]), key

@@ -50,7 +50,7 @@ def test_every_stage_is_proven_and_named(name: str) -> None:
     module = logical()
     annotate(module, plan=PLANS[name])
     lower(module, watch)
-    assert stages == [Stage.LOGICAL] + 2 * [Stage.PLACED] + [Stage.SHARDED] + 2 * [Stage.LOWERED]
+    assert stages == [Stage.LOGICAL] + 3 * [Stage.PLACED] + [Stage.SHARDED] + 2 * [Stage.LOWERED]
 
 
 def test_the_verdict_survives_the_text() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xdsl.irdl import IRDLOperation
 
 from ..op import Relation
+from .assign import AssignOp
 from .attention import AppendOp, CacheOp, ContextOp, MaskOp, ReadOp, RopeOp, ScoresOp
 from .linear import AddBiasOp, GroupedProjectOp, ProjectOp
 from .lookup import LookupOp
@@ -30,7 +31,7 @@ COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
     LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
     RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp,
-    GroupRatingOp, GroupLimitOp, TopKOp, CountOp, DispatchOp, CombineOp,
+    GroupRatingOp, GroupLimitOp, TopKOp, AssignOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (
     MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, TransferOp, ScatterOp, GatherOp,

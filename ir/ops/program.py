@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from xdsl.dialects.builtin import BoolAttr, IntegerAttr, StringAttr
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, IntegerAttr, StringAttr, i64
 from xdsl.ir import Block, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -21,7 +21,9 @@ from xdsl.irdl import (
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsTerminator, RecursiveMemoryEffect, SingleBlockImplicitTerminator
+from xdsl.utils.exceptions import VerifyException
 
+from ..dims import as_number
 from ..layout import Tensor
 from ..op import Computation, Indices, Operator, Role, Rule, attribute, location, tensor_of
 from ..types import TensorType
@@ -47,21 +49,38 @@ class Resident(Source, Computation):
         """The path of the value that it is, with the layer numbers of its body."""
         return self.path.data
 
+    @property
+    def table(self) -> tuple[int, ...]:
+        """What index of the value each index of the first dimension is; empty: itself."""
+        return ()
+
 
 @irdl_op_definition
 class WeightOp(Resident):
     """A parameter. `tied` names the weight it is one identity with (a head tied to the embedding).
 
-    A `buffer` is kept and loaded like a parameter, but is not counted as one (a router's correction bias).
+    A `buffer` is kept and loaded like a parameter, but is not counted as one (a router's correction bias). `slots`: along
+    its first dimension it holds copies of the parameter's indices that are listed.
     """
 
     name = "dag.weight"
     tied = opt_prop_def(StringAttr)
     buffer = opt_prop_def(BoolAttr)
+    slots = opt_prop_def(DenseArrayBase.constr(i64))
 
     @property
     def identity(self) -> str:
         return (self.tied or self.path).data
+
+    @property
+    def table(self) -> tuple[int, ...]:
+        return self.slots.get_values() if self.slots else ()
+
+    def verify_(self) -> None:
+        super().verify_()
+        first = next(iter(tensor_of(self.out).dims), None)
+        if self.slots and (first is None or as_number(first.size) != len(self.table)):
+            raise VerifyException(f"{self.path.data}: {len(self.table)} slots, but its type is {self.out.type}")
 
 
 @irdl_op_definition
@@ -152,8 +171,6 @@ class RepeatOp(IRDLOperation):
         return last.value
 
     def verify_(self) -> None:
-        from xdsl.utils.exceptions import VerifyException
-
         first, last, period = self.span
         if period < 1 or first > last or (last - first + 1) % period:
             raise VerifyException(f"repeat: layers {first} to {last} are no whole number of rounds of {period}")

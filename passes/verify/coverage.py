@@ -3,7 +3,7 @@
 * the mesh has the GPUs of the plan
 * layers 0 … n-1 run exactly once, in order (`layers`)
 * every operator and every weight of every layer is there exactly once, none is extra, and the order is the same
-* an operator may be there in its split form (`forms`)
+* an operator may be there in its split form (`forms`), experts in slots, as the plan places them (`slots`)
 * each has the same properties (a tied weight its tie), the same undivided result, and reads what it read
 * the GPUs of a pool hold every part of a weight, each equally often (`shards`)
 """
@@ -21,7 +21,7 @@ from ...diagnostics import Diagnostic
 from ...ir.module import mesh_of, plan_of
 from ...ir.op import Operator, tensor_of
 from ...ir.ops.program import Resident
-from . import layers, shards
+from . import layers, shards, slots
 from .findings import finding, site
 from .forms import computed
 from .program import Identity, Step, sample, spans, steps
@@ -32,7 +32,12 @@ Found = dict[Identity, Step]
 
 def check(module: ModuleOp, logical: ModuleOp | None = None) -> list[Diagnostic]:
     """What a module lacks, adds or changes. Without a logical module: what it shows by itself."""
-    found = [*_gpus(module), *layers.check(module, layers.count(logical or module)), *shards.check(module)]
+    found = [
+        *_gpus(module),
+        *layers.check(module, layers.count(logical or module)),
+        *shards.check(module),
+        *slots.check(module),
+    ]
     if found or logical is None:
         return found
     shown = sample(spans(module), spans(logical))
@@ -42,7 +47,7 @@ def check(module: ModuleOp, logical: ModuleOp | None = None) -> list[Diagnostic]
 def _against(module: ModuleOp, logical: ModuleOp, shown: frozenset[int] | None) -> list[Diagnostic]:
     """What differs in these layers, or in all."""
     actual = steps(module, shown)
-    return _compare(actual, computed(steps(logical, shown), {step.identity for step in actual}))
+    return _compare(actual, computed(steps(logical, shown), {step.identity: step.op for step in actual}))
 
 
 def _gpus(module: ModuleOp) -> Iterator[Diagnostic]:

@@ -33,7 +33,8 @@ def check(deployment: Deployment, model: ModuleOp) -> list[Diagnostic]:
     """What the graph lacks, adds, or holds too often."""
     rows = _by_identity(deployment)
     have = Counter(layer for group in rows.values() for layer in _rounds(group[0]))
-    wanted = {step.identity: step for step in computed(steps(model), have)}
+    ops = {which: group[0].operator for group in rows.values() for which in _rounds(group[0])}
+    wanted = {step.identity: step for step in computed(steps(model), ops)}
     used = _Used.of(deployment)
     return [
         *_missing(deployment, wanted, have),
@@ -78,6 +79,10 @@ def _missing(deployment: Deployment, wanted: dict[Identity, Step], have: Counter
             yield Diagnostic("coverage", f"operators {problem}: {', '.join(names[:4])}{more}", deployment.model)
 
 
+Weight = tuple[str, str, tuple[int, ...]]
+"""Name, parameter (another's where it is tied), and of which experts it has copies."""
+
+
 @dataclass(frozen=True)
 class _Used:
     """Which weights rows use: their own, and those that movers bring them."""
@@ -93,12 +98,12 @@ class _Used:
                 into[link.target].append(link)
         return _Used(into, brought)
 
-    def by(self, row: Row) -> list[tuple[str, str]]:
-        """Name and parameter of each, in the order of the operator's operands."""
+    def by(self, row: Row) -> list[Weight]:
+        """Each, in the order of the operator's operands."""
         ports = dict(enumerate(row.weights, len(row.inputs)))
         ports |= {link.input: self.brought[link.source] for link in self.into[row.index]}
         order = sorted(ports, key=lambda slot: row.operands[slot] if row.operands else slot)
-        return [(plain_path(ports[slot].tensor.partition("[")[0]), ports[slot].parameter) for slot in order]
+        return [(plain_path(p.tensor.partition("[")[0]), p.parameter, p.slots) for p in map(ports.__getitem__, order)]
 
 
 def _stored(deployment: Deployment) -> list[list[Row]]:
@@ -121,17 +126,23 @@ def _alike(rows: list[Row], used_by: _Used, wanted: dict[Identity, Step]) -> Ite
             yield about("coverage", row, f"is not the model's {step.op.name}, or has other properties")
         used = used_by.by(row)
         if used != weights:
-            expected, actual = (
-                ", ".join(dict.fromkeys(n for pair in e for n in pair)) or "none" for e in (weights, used)
-            )
+            expected, actual = (", ".join(_text(*one) for one in each) or "none" for each in (weights, used))
             yield about("coverage", row, "uses other weights than the model", expected=expected, actual=actual)
 
 
-def _weights(step: Step, wanted: dict[Identity, Step]) -> list[tuple[str, str]]:
+def _text(path: str, parameter: str, slots: tuple[int, ...]) -> str:
+    """
+    >>> _text("head.weight", "embed.weight", ()), _text("up.weight", "up.weight", (0, 1, 0))
+    ('head.weight, embed.weight', 'up.weight [0, 1, 0]')
+    """
+    return ", ".join(dict.fromkeys((path, parameter))) + (f" {list(slots)}" if slots else "")
+
+
+def _weights(step: Step, wanted: dict[Identity, Step]) -> list[Weight]:
     """What the model's operator reads of what is resident, and which it is: another's where a weight is tied."""
     read = [wanted[identity].op for identity in step.reads if identity in wanted]
     found = [op for op in read if isinstance(op, Resident)]
-    return [(plain_path(op.path.data), plain_path(op.identity)) for op in found]
+    return [(plain_path(op.path.data), plain_path(op.identity), op.table) for op in found]
 
 
 def _held(groups: Iterable[list[Row]]) -> Iterator[Diagnostic]:

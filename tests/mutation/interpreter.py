@@ -258,8 +258,11 @@ class Machine:
         offset = next((int(segment) for segment in port.tensor.split(".") if segment.isdigit()), 0)
         repeat, of_layers = event.row.repeat, port.parameter.startswith("layers.")
         layer = repeat.first + event.round * repeat.period + offset if repeat and of_layers else None
-        whole = self.weights((port.parameter, layer), tuple(int(size) for size in port.whole))
-        return Piece(whole[np.ix_(*positions(port, gpu))])
+        shape, copies = [int(size) for size in port.whole], list(port.slots)
+        if copies:
+            shape[0] = max(copies) + 1
+        whole = self.weights((port.parameter, layer), tuple(shape))
+        return Piece((whole[copies] if copies else whole)[np.ix_(*positions(port, gpu))])
 
 
 def _indices(

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import lcm, prod
 
-from ....ir.dims import Size
+from ....ir.dims import Size, number
 from ....ir.op import Operator, tensor_of
+from ....ir.ops.assign import AssignOp
 from ..parts import Extent
 
 FIXED = ("top_k", "expert_groups")
@@ -41,6 +42,7 @@ class Kin:
         kin = Kin(parts)
         for op in model:
             kin._add(op, key)
+            kin._slots(op, key)
         for extent in parts:
             kin.root(extent)
         return kin
@@ -50,6 +52,12 @@ class Kin:
         while self.parent.setdefault(key, key) != key:
             key = self.parent[key]
         return key
+
+    def _slots(self, op: Operator, key: Callable[[str, Size], Extent]) -> None:
+        """Of experts in slots there are as many as the table says, of both."""
+        if isinstance(op, AssignOp):
+            sizes = (len(set(op.table)), len(op.table))
+            self.fixed |= {key("experts", number(size)): size for size in sizes}
 
     def _add(self, op: Operator, key: Callable[[str, Size], Extent]) -> None:
         joint = {name: key(name, size) for name, size in op.joint().items()}

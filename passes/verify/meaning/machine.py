@@ -221,7 +221,7 @@ class Machine:
         assert which is not None
         layer = which[0] if (which[0], port.parameter) in self.reference.steps else None
         shape = tuple(self.extents.of[key] for key in zip(port.names, port.whole, strict=True))
-        whole = self.reference.weight(port.parameter, layer, shape)
+        whole = self.reference.weight(port.parameter, layer, shape, port.slots)
         return Value(pick(whole[None], self.held(port, gpus)), gpus)
 
     def held(self, port: Port, gpus: np.ndarray) -> Held:

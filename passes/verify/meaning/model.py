@@ -10,6 +10,7 @@ from functools import cached_property
 from xdsl.dialects.builtin import ModuleOp
 
 from ..forms import valued
+from ..identity import is_moved
 from ..program import Span, Step, spans, steps
 from .blocks import Block
 
@@ -31,7 +32,8 @@ class Model:
         first, period = (block.repeat.first, block.repeat.period) if block.repeat else (0, 0)
         found = self._of(frozenset(range(first, first + period)))
         own = [step for step in found if (step.identity[0] is None) == (block.repeat is None)]
-        return valued(own, frozenset(block.means))
+        rows = zip(block.means, block.deployment.rows, strict=True)
+        return valued(own, {which: row.operator for which, row in rows if which is not None and not is_moved(row)})
 
     def by_layer(self, layers: frozenset[int]) -> Mapping[int, list[Step]]:
         """The operators of each of these layers, in order."""

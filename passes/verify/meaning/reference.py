@@ -52,9 +52,11 @@ class Reference:
         """What comes in from other layers."""
         return self.made.setdefault(which, self.numbers.random(("in", self._relative(which)), (1, *shape)))
 
-    def weight(self, path: str, layer: int | None, shape: tuple[int, ...]) -> np.ndarray:
-        """The parameter, or the cache, of this name in a layer."""
-        return self.numbers.random(("weight", self._relative((layer, path))), shape)
+    def weight(self, path: str, layer: int | None, shape: tuple[int, ...], slots: tuple[int, ...] = ()) -> np.ndarray:
+        """The parameter, or the cache, of this name in a layer; or copies of these of its first dimension's indices."""
+        whole = (max(slots) + 1, *shape[1:]) if slots else shape
+        made = self.numbers.random(("weight", self._relative((layer, path))), whole)
+        return made[list(slots)] if slots else made
 
     def _relative(self, which: Identity) -> Identity:
         layer = which[0]
@@ -64,7 +66,7 @@ class Reference:
         op, shape = step.op, self.extents.shape(step.op)
         if isinstance(op, Resident):
             tied = op.identity != op.path.data
-            return self.weight(plain_path(op.identity), None if tied else step.identity[0], shape)[None]
+            return self.weight(plain_path(op.identity), None if tied else step.identity[0], shape, op.table)[None]
         if isinstance(op, InputOp):
             return self.tokens(op, shape)[None]
         operands = [self._operand(read, value) for read, value in zip(step.reads, op.operands, strict=True)]

@@ -68,7 +68,9 @@ def _operator(op: Operator | None) -> object:
 
 
 def _port(port: Port) -> Iterator[bytes]:
-    yield repr((port.names, port.local, port.whole, port.dtype, port.debt, plain_path(port.parameter))).encode()
+    yield repr(
+        (port.names, port.local, port.whole, port.dtype, port.debt, plain_path(port.parameter), port.slots)
+    ).encode()
     for share in (*port.shares, port.addend):
         yield from _share(share)
 

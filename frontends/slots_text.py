@@ -1,0 +1,70 @@
+"""Which experts GPUs hold, as a strategy file says it.
+
+experts: {redundant: 32}                       # so many slots more than experts; `gpus`: one on every GPU
+experts: {slots: gpus}                         # so many in all; here one on every GPU
+experts: {slots: 288, replicas: {3: 4, 17: 2}} # hot experts, by id, and how many slots each has
+experts: {placement: [[0, 1, 5], [2, 3, 5]]}   # the experts of every GPU, in the order in which experts are cut
+experts: {placement: table.yaml}               # the same from a file beside this one
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator, RootModel
+
+from ..diagnostics import Diagnostic, Refused
+from ..ir.slots import EACH_GPU, MAX_SLOTS, Count, Slots
+from .parsed import Parsed
+from .schema import Strict, checked
+from .yaml_reader import read_yaml
+
+
+def _count(value: Any) -> Count:
+    if value == EACH_GPU or (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_SLOTS):
+        return value
+    raise ValueError(f"a number from 1 to {MAX_SLOTS}, or `{EACH_GPU}` for one on every GPU")
+
+
+def _ids(value: Any) -> Any:
+    """Keys of a file are text."""
+    if isinstance(value, dict) and all(str(key).isdecimal() for key in value):
+        return {int(key): count for key, count in value.items()}
+    raise ValueError("experts' ids with a number of slots, such as {3: 4, 17: 2}")
+
+
+Number = Annotated[int, Field(ge=0, le=MAX_SLOTS)]
+Row = Annotated[list[Number], Field(min_length=1, max_length=MAX_SLOTS)]
+Rows = Annotated[list[Row], Field(min_length=1, max_length=MAX_SLOTS)]
+
+
+class Table(RootModel[Rows]):
+    """A file that is nothing but a placement."""
+
+
+class SlotsText(Strict):
+    slots: Annotated[Any, PlainValidator(_count)] = None
+    redundant: Annotated[Any, PlainValidator(_count)] = None
+    replicas: Annotated[dict[int, Annotated[int, Field(ge=1, le=MAX_SLOTS)]], BeforeValidator(_ids)] = {}
+    placement: Rows | str | None = None
+
+
+def slots_of(text: SlotsText, parsed: Parsed) -> Slots:
+    """What is said of slots under the key `experts` of a file. Refused where two keys say how many there are."""
+    where = parsed.where("experts")
+    given = [name for name in ("slots", "redundant", "placement") if getattr(text, name) is not None]
+    given += ["replicas"] if text.replicas and text.placement is not None else []
+    if len(given) > 1:
+        problem = f"{' and '.join(given)} both say how many slots there are"
+        raise Refused(Diagnostic("slots", problem, where, "one of them", hint=f"remove {given[-1]}"))
+    placement = _read(Path(parsed.name).parent / text.placement) if isinstance(text.placement, str) else text.placement
+    rows = tuple(map(tuple, placement or ()))
+    return Slots(text.slots, text.redundant, tuple(text.replicas.items()), rows, where)
+
+
+def _read(path: Path) -> list[list[int]]:
+    found, problems = checked(Table, read_yaml(path))
+    if found is None:
+        raise Refused(*problems)
+    return found.root

@@ -1,0 +1,120 @@
+"""deal: which expert every slot holds, of what a strategy says of its slots.
+
+    4 experts, redundant 2, over 2 GPUs              [0, 1, 2] [2, 3, 0]: experts in runs, copies dealt out in turn
+    4 experts, replicas {3: 2, 0: 2}, over 2 GPUs    [0, 1, 3] [2, 3, 0]: no GPU has an expert twice if there is a way
+    placement [[0, 1, 3], [2, 3, 0]]                 as it says
+
+Copies of which no list says whose they are go to experts at equal distances: which are hot, only loads can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..diagnostics import Diagnostic, Refused
+from ..ir.slots import EACH_GPU, MAX_SLOTS, Slots
+
+LISTED = 12
+"""Experts that a message names."""
+
+
+def dealt(slots: Slots, experts: int, parts: int) -> list[list[int]]:
+    """The experts of every part of the slots. Refused with all that is wrong and what would work."""
+    found = list(_unknown(slots, experts))
+    found += _misplaced(slots, experts, parts) if slots.placement else _miscounted(slots, experts, parts)
+    if found:
+        raise Refused(*found)
+    if slots.placement:
+        return [list(own) for own in slots.placement]
+    return _deal(_copies(slots, experts, _total(slots, experts, parts) - experts), experts, parts)
+
+
+def _total(slots: Slots, experts: int, parts: int) -> int:
+    if slots.total is not None:
+        return _number(slots.total, parts)
+    if slots.redundant is not None:
+        return experts + _number(slots.redundant, parts)
+    return experts + sum(count - 1 for _, count in slots.replicas)
+
+
+def _number(count: int | str, parts: int) -> int:
+    return parts if count == EACH_GPU else int(count)
+
+
+def _copies(slots: Slots, experts: int, redundant: int) -> list[int]:
+    """Whose copies there are beyond one of each: first copies, then second ones, …"""
+    counts = dict(slots.replicas)
+    listed = [expert for expert, count in slots.replicas for _ in range(count - 1)]
+    others = [expert for expert in range(experts) if expert not in counts] or list(range(experts))
+    spread = redundant - len(listed)
+    made = listed + [others[len(others) * i // spread] for i in range(spread)]
+    seen: dict[int, int] = {}
+    ranked = [(seen.setdefault(expert, 0), seen.update({expert: seen[expert] + 1}), expert) for expert in made]
+    return [expert for _, _, expert in sorted(ranked, key=lambda item: item[0])]
+
+
+def _deal(copies: list[int], experts: int, parts: int) -> list[list[int]]:
+    """Experts in runs, and in the places left the copies in turn, where there is a way none on a part that has it."""
+    each = (experts + len(copies)) // parts
+    made = []
+    for part in range(parts):
+        own = list(range(experts * part // parts, experts * (part + 1) // parts))
+        while len(own) < each:
+            own.append(copies.pop(next((i for i, copy in enumerate(copies) if copy not in own), 0)))
+        made.append(own)
+    return made
+
+
+def _unknown(slots: Slots, experts: int) -> Iterator[Diagnostic]:
+    """Ids that are no expert's, and counts below one."""
+    named = {expert for expert, _ in slots.replicas} | {expert for own in slots.placement for expert in own}
+    if beyond := sorted(expert for expert in named if not 0 <= expert < experts):
+        problem = f"the model has no expert {_list(beyond)}"
+        yield _wrong(slots, problem, f"ids from 0 to {experts - 1}", _list(beyond), "remove them")
+
+
+def _misplaced(slots: Slots, experts: int, parts: int) -> Iterator[Diagnostic]:
+    lengths = [len(own) for own in slots.placement]
+    if len(lengths) != parts:
+        problem = f"the placement lists {len(lengths)} GPUs, experts are cut into {parts} parts"
+        hint = f"list the experts of {parts} GPUs, or cut experts by axes of {len(lengths)} parts"
+        yield _wrong(slots, problem, f"{parts} lists", str(len(lengths)), hint)
+    if missing := sorted(set(range(experts)) - {expert for own in slots.placement for expert in own}):
+        hint = "add each to a GPU's list"
+        yield _wrong(slots, f"no slot holds expert {_list(missing)}", "a slot for every expert", _list(missing), hint)
+    if len(set(lengths)) > 1:
+        problem = f"GPUs hold from {min(lengths)} to {max(lengths)} experts"
+        yield _wrong(slots, problem, "equally many on every GPU", _list(lengths), "give some of them a copy more")
+
+
+def _miscounted(slots: Slots, experts: int, parts: int) -> Iterator[Diagnostic]:
+    total, least = _total(slots, experts, parts), experts + sum(count - 1 for _, count in slots.replicas)
+    fewest = -(-least // parts)
+    near = sorted({max(fewest, each) * parts for each in (total // parts, -(-total // parts))})
+    fits = " or ".join(map(str, near))
+    hint = f"use {fits} slots, that is {' or '.join(str(n - experts) for n in near)} more than experts"
+    if total < least:
+        told = f"{experts} experts and {least - experts} replicas" if slots.replicas else f"{experts} experts"
+        yield _wrong(slots, f"{total} slots do not hold {told}", f"at least {least} slots", str(total), hint)
+    elif total % parts:
+        problem = f"{total} slots are not shared equally by {parts} parts of GPUs"
+        yield _wrong(slots, problem, f"a multiple of {parts}", str(total), hint)
+    elif total > MAX_SLOTS:
+        yield _wrong(slots, f"{total} slots are too many", f"at most {MAX_SLOTS}", str(total), "use fewer")
+
+
+def _wrong(slots: Slots, problem: str, expected: str, actual: str, hint: str) -> Diagnostic:
+    return Diagnostic("slots", problem, slots.where, expected=expected, actual=actual, hint=hint)
+
+
+def _list(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:LISTED])) + ", …" * (len(ids) > LISTED)
+
+
+def table(rows: list[list[int]], held: np.ndarray) -> list[int]:
+    """The expert of every slot, where part p has the slots `held[p]`: int64 [parts, slots of a part]."""
+    made = np.empty(held.size, dtype=np.int64)
+    made[held] = rows
+    return made.tolist()
