@@ -126,13 +126,13 @@ class Experts(Sequence[str]):
     """Per place of a row, the experts it computes, as text: `experts 4-7`. Made on demand: GPUs can be a million.
 
     `part` says which row of `held`, int64 [parts, experts of a part], a place has. Where experts have slots, rows hold
-    these, and `table` says which expert each is: `experts 4-7, 12 (replica)`.
+    these, and `table` says which expert each is: `experts 4-7, 12 (copy 2/3 of 12)`.
     """
 
     def __init__(self, part: np.ndarray, held: np.ndarray, table: Sequence[int] = ()) -> None:
         self._part, self._held, self._table = part, held, table
         self._experts = np.asarray(table)[held] if len(table) else held
-        self._again = slots.replicas(table)[held] if len(table) else np.zeros(held.shape, dtype=bool)
+        self._copy, self._copies = (each[held] for each in slots.copies(table)) if len(table) else (held, held * 0 + 1)
 
     def __len__(self) -> int:
         return len(self._part)
@@ -156,14 +156,20 @@ class Experts(Sequence[str]):
         if isinstance(place, slice):
             return [self[i] for i in range(*place.indices(len(self)))]
         part = int(self._part[place])
-        held, again = self._experts[part], self._again[part]
-        runs = np.split(np.arange(len(held)), np.flatnonzero((np.diff(held) != 1) | again[1:] | again[:-1]) + 1)
-        text = ", ".join(_run(held[run], bool(again[run[0]])) for run in runs)
-        return f"experts {text}" if len(held) > 1 else f"expert {text}"
+        held = self._experts[part]
+        runs = np.split(held, np.flatnonzero(np.diff(held) != 1) + 1)
+        text = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+        return f"experts {text}{self._copied(part)}" if len(held) > 1 else f"expert {text}{self._copied(part)}"
 
-
-def _run(ids: np.ndarray, replica: bool) -> str:
-    return (f"{ids[0]}-{ids[-1]}" if len(ids) > 1 else str(ids[0])) + " (replica)" * replica
+    def _copied(self, part: int) -> str:
+        """Which copies of its experts a part holds, where they have several."""
+        held, copy, copies = self._experts[part], self._copy[part], self._copies[part]
+        several = [(copy[i], copies[i], held[i]) for i in np.flatnonzero(copies > 1)]
+        if len(held) == 1:
+            return "".join(f" (copy {rank}/{count})" for rank, count, _ in several)
+        return (
+            f" (copy {', '.join(f'{rank}/{count} of {expert}' for rank, count, expert in several)})" if several else ""
+        )
 
 
 @dataclass(frozen=True)

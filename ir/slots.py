@@ -52,12 +52,13 @@ def taken(table: Sequence[int], experts: np.ndarray, turns: np.ndarray) -> np.nd
     return by_expert[first[experts] + turns % copies[experts]]
 
 
-def replicas(table: Sequence[int]) -> np.ndarray:
-    """Which slots hold an expert that a slot before them holds: bool [slots].
+def copies(table: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Of every slot which of its expert's copies it holds, from 1, and how many there are: int64 [slots] each.
 
-    >>> replicas([0, 1, 0, 2, 0])
-    array([False, False,  True, False,  True])
+    >>> copies([0, 1, 0, 2, 0])
+    (array([1, 1, 2, 1, 3]), array([3, 1, 3, 1, 3]))
     """
-    made = np.ones(len(table), dtype=bool)
-    made[np.unique(table, return_index=True)[1]] = False
-    return made
+    by_expert, count = np.argsort(table, kind="stable"), np.bincount(table)
+    rank = np.empty(len(table), dtype=np.int64)
+    rank[by_expert] = np.arange(len(table)) - np.repeat(np.cumsum(count) - count, count) + 1
+    return rank, count[list(table)]

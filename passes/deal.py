@@ -20,10 +20,12 @@ LISTED = 12
 """Experts that a message names."""
 
 
-def dealt(slots: Slots, experts: int, parts: int) -> list[list[int]]:
-    """The experts of every part of the slots. Refused with all that is wrong and what would work."""
+def dealt(slots: Slots, experts: int, parts: int, runs: int) -> list[list[int]]:
+    """The experts of every part of the slots, which are cut into so many equal runs. Refused with all that is wrong."""
     found = list(_unknown(slots, experts))
-    found += _misplaced(slots, experts, parts) if slots.placement else _miscounted(slots, experts, parts)
+    found += _misplaced(slots, experts, parts) if slots.placement else ()
+    if not found:
+        found += _miscounted(slots, experts, parts, runs)
     if found:
         raise Refused(*found)
     if slots.placement:
@@ -32,6 +34,8 @@ def dealt(slots: Slots, experts: int, parts: int) -> list[list[int]]:
 
 
 def _total(slots: Slots, experts: int, parts: int) -> int:
+    if slots.placement:
+        return sum(map(len, slots.placement))
     if slots.total is not None:
         return _number(slots.total, parts)
     if slots.redundant is not None:
@@ -89,18 +93,18 @@ def _misplaced(slots: Slots, experts: int, parts: int) -> Iterator[Diagnostic]:
         yield _wrong(slots, problem, "equally many on every GPU", _list(lengths), "give some of them a copy more")
 
 
-def _miscounted(slots: Slots, experts: int, parts: int) -> Iterator[Diagnostic]:
+def _miscounted(slots: Slots, experts: int, parts: int, runs: int) -> Iterator[Diagnostic]:
     total, least = _total(slots, experts, parts), experts + sum(count - 1 for _, count in slots.replicas)
-    fewest = -(-least // parts)
-    near = sorted({max(fewest, each) * parts for each in (total // parts, -(-total // parts))})
+    fewest = -(-least // runs)
+    near = sorted({max(fewest, each) * runs for each in (total // runs, -(-total // runs))})
     fits = " or ".join(map(str, near))
     hint = f"use {fits} slots, that is {' or '.join(str(n - experts) for n in near)} more than experts"
     if total < least:
         told = f"{experts} experts and {least - experts} replicas" if slots.replicas else f"{experts} experts"
         yield _wrong(slots, f"{total} slots do not hold {told}", f"at least {least} slots", str(total), hint)
-    elif total % parts:
-        problem = f"{total} slots are not shared equally by {parts} parts of GPUs"
-        yield _wrong(slots, problem, f"a multiple of {parts}", str(total), hint)
+    elif total % runs:
+        problem = f"{total} slots are not shared equally by {parts} parts of GPUs, in {runs} runs"
+        yield _wrong(slots, problem, f"a multiple of {runs}", str(total), hint)
     elif total > MAX_SLOTS:
         yield _wrong(slots, f"{total} slots are too many", f"at most {MAX_SLOTS}", str(total), "use fewer")
 

@@ -165,6 +165,7 @@ class _Builder:
     def _port(self, name: str, tensor: Tensor) -> Port:
         pairs = [shown(self.mesh, self.sizes, dim) for dim in tensor.dims]
         merges = next((MERGES[dim.name] for dim in tensor.dims if dim.name in MERGES), "")
+        merges = merges.replace("experts", "slots") if self.table else merges
         local, whole = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
         shares = tuple(self._share(tensor.pool, dim.cuts) for dim in tensor.dims)
         owed, kind = self._share(tensor.pool, tensor.debtors), kind_of(tensor.owes[0]) if tensor.owes else SUM

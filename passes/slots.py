@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import DenseArrayBase, ModuleOp, i64
 from xdsl.ir import Operation
@@ -26,13 +25,12 @@ from ..diagnostics import Diagnostic, Refused
 from ..ir.dims import Sizes, number, symbol
 from ..ir.layout import Dim, Tensor
 from ..ir.local import levels
-from ..ir.mesh import Mesh
 from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, sizes_of
 from ..ir.op import Operator, attribute, retype, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
 from ..ir.ops.moe import EXPERT_TOKENS, CountOp, DispatchOp
 from ..ir.ops.program import RepeatOp, WeightOp
-from ..ir.orders import CONTIGUOUS, axes_of, indices
+from ..ir.orders import CONTIGUOUS, axes_of, divisor, indices
 from ..ir.slots import Slots
 from .cuts import Cuts, Place
 from .deal import dealt, table
@@ -64,13 +62,10 @@ def _table(slots: Slots, dispatch: DispatchOp, repeat: RepeatOp | None, cuts: Cu
     user = next(op for op in _over(dispatch) if any(isinstance(value.owner, WeightOp) for value in op.operands))
     of = Tensor((Dim(EXPERTS, symbol("slots")),), "f32", pool=tensor_of(user.out).pool)
     cut = cuts.named(of, Place(user.path.data, layer_of(user, repeat), of.pool), where_of(user))[EXPERTS]
-    rows = dealt(slots, dispatch.experts.value.data, cuts.mesh.size(axes_of(cut)))
-    return DenseArrayBase.from_list(i64, table(rows, _held(cuts.mesh, cut, len(rows) * len(rows[0]))))
-
-
-def _held(mesh: Mesh, cut: tuple[str, ...], total: int) -> np.ndarray:
-    """The slots of every part: int64 [parts, slots of a part]."""
-    return indices(levels(mesh, cut) or ((mesh.size(axes_of(cut)), CONTIGUOUS),), total)
+    parts = cuts.mesh.size(axes_of(cut))
+    order = levels(cuts.mesh, cut) or ((parts, CONTIGUOUS),)
+    rows = dealt(slots, dispatch.experts.value.data, parts, divisor(order))
+    return DenseArrayBase.from_list(i64, table(rows, indices(order, sum(map(len, rows)))))
 
 
 def _slotted(dispatch: DispatchOp, slots: DenseArrayBase) -> None:

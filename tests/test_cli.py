@@ -239,7 +239,7 @@ def test_dumps_parse_back_and_resume_in_opt(tmp_path: Path) -> None:
     assert dagc("lower", config(tmp_path), *args).exit_code == 0
     dumps = sorted((tmp_path / "ir").rglob("*.mlir"))
     assert [path.name for path in dumps] == [
-        f"0{i}-{n}.mlir" for i, n in enumerate(("logical", "place", "split", "shard", "communicate", "tidy"))
+        f"0{i}-{n}.mlir" for i, n in enumerate(("logical", "place", "slots", "split", "shard", "communicate", "tidy"))
     ]
     for path in dumps:
         parse_module(path.read_text())

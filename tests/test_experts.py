@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_models import MODELS, PLANS
+from xdsl.dialects.builtin import DenseArrayBase, i64
 
 from dagc import driver
+from dagc.backends.devices import devices
+from dagc.diagnostics import Refused
+from dagc.frontends.build import build
+from dagc.ir.deployment import EdgeKind
+from dagc.ir.module import annotate, sizes_of
+from dagc.ir.ops.assign import AssignOp
+from dagc.ir.ops.program import WeightOp
 from dagc.job import Job, Request
+from dagc.passes.verify import coverage, verify_module
+from dagc.pipeline import lower
 from dagc.planning import plan
 
 DATA = Path(__file__).parent / "data" / "strategies"
@@ -90,3 +101,140 @@ rules:
 """)
     job = compiled("qwen3-30b-a3b", str(strategy), batch_size=64, seq_len=128)
     assert "rows of one part do not lie together" in str(job.diagnostics[0])
+
+
+# Slots.
+
+
+def placed(strategy: str, gpus: int, model: str = "mixtral-8x7b") -> Job:
+    return compiled(model, strategy, gpus=gpus, batch_size=64, seq_len=128)
+
+
+def written(path: Path, experts: str, axis: str = "experts") -> str:
+    """A strategy file: expert parallel, its experts placed so."""
+    path.write_text(f"""\
+mesh: {{ep: gpus}}
+rules:
+  - {{at: "*",         cut: {{ep: batch_size}}}}
+  - {{at: "*.experts", cut: {{ep: {axis}}}}}
+experts: {experts}
+""")
+    return str(path)
+
+
+def held(job: Job) -> list[str]:
+    """Per GPU the experts that its down projections are of, as the graph says."""
+    assert job.status == "valid", [str(d) for d in job.diagnostics]
+    assert job.graph is not None
+    return list(next(row for row in job.graph.rows if row.path.endswith("experts.down_proj")).spread)
+
+
+def test_redundant_experts_are_dealt_out_to_gpus_that_have_not_got_them() -> None:
+    assert held(placed("ep-redundant", 4)) == [
+        "experts 0-2 (copy 1/2 of 0, 1/2 of 2)",
+        "experts 2-3, 0 (copy 2/2 of 2, 2/2 of 0)",
+        "experts 4-6 (copy 1/2 of 4, 1/2 of 6)",
+        "experts 6-7, 4 (copy 2/2 of 6, 2/2 of 4)",
+    ]
+
+
+def test_hot_experts_have_the_slots_that_are_listed(tmp_path: Path) -> None:
+    job = placed(written(tmp_path / "hot.yaml", "{slots: 12, replicas: {3: 4, 5: 2}}"), 4)
+    assert [text.count("/4") for text in held(job)] == [1, 1, 1, 1]
+    assert job.figures["slots"]["replicated"] == {"3": 4, "5": 2}
+    assert job.figures["slots"]["uniform_rows_balance"] == 1.125
+
+
+def test_with_more_gpus_than_experts_each_has_one(tmp_path: Path) -> None:
+    job = placed(written(tmp_path / "wide.yaml", "{slots: gpus}"), 16)
+    assert sorted(held(job)) == [f"expert {i} (copy {copy}/2)" for i in range(8) for copy in (1, 2)]
+    assert job.figures["slots"]["uniform_rows_balance"] == 1.0
+    assert job.figures["total_parameters"] == placed("ep", 8).figures["total_parameters"]
+
+
+@pytest.mark.parametrize("order", ["experts", "{experts: zigzag}"])
+def test_a_placement_is_what_gpus_hold_in_whatever_order_experts_are_cut(tmp_path: Path, order: str) -> None:
+    (tmp_path / "table.yaml").write_text("[[7, 0, 3, 5], [1, 2, 3, 4], [4, 5, 3, 2], [6, 0, 3, 1]]")
+    job = placed(written(tmp_path / "placed.yaml", "{placement: table.yaml}", order), 4)
+    assert job.module is not None
+    found = [entry["experts"] for entry in devices(job.module)]
+    second, third = [[1, 5]], [[4, 6], [3, 4], [2, 3]]
+    assert found == [[[7, 8], [0, 1], [3, 4], [5, 6]], second, third, [[6, 7], [0, 1], [3, 4], [1, 2]]]
+
+
+def test_rows_of_slots_are_shared_out_and_volumes_stay() -> None:
+    one, other = placed("ep", 4), placed("ep-redundant", 4)
+    for after in ("moe.dispatch", "moe.experts.down_proj"):
+        assert sent(one, "all-to-all", after) == sent(other, "all-to-all", after)
+    assert one.figures["classes"][0]["flops"] == other.figures["classes"][0]["flops"]
+    assert other.figures["classes"][0]["weight_bytes"] > one.figures["classes"][0]["weight_bytes"]
+
+
+def test_the_gate_reaches_every_slot_by_dashed_edges() -> None:
+    graph = placed("ep-redundant", 4).graph
+    assert graph is not None
+    names = {row.index: row.op for row in graph.rows}
+    dashed = {(names[link.source], names[link.target]) for link in graph.links if link.kind is EdgeKind.SELECT}
+    assert {("top_k", "assign"), ("assign", "dispatch"), ("assign", "count"), ("assign", "combine")} <= dashed
+
+
+WRONG = {
+    "{placement: [[0, 1, 2], [3, 4, 5], [6, 7, 9], [0, 8, 1]]}": ["the model has no expert 8, 9"],
+    "{placement: [[0, 1, 2], [3, 4, 5], [6, 0, 1], [0, 2, 3]]}": ["no slot holds expert 7"],
+    "{placement: [[0, 1, 2, 3], [4, 5, 6]]}": [
+        "the placement lists 2 GPUs, experts are cut into 4", "no slot holds expert 7", "hold from 3 to 4 experts",
+    ],
+    "{slots: 10}": ["10 slots are not shared equally by 4 parts of GPUs"],
+    "{slots: gpus}": ["4 slots do not hold 8 experts"],
+    "{slots: 8, replicas: {1: 3}}": ["8 slots do not hold 8 experts and 2 replicas"],
+    "{redundant: 2}": ["10 slots are not shared equally"],
+    "{redundant: 4, replicas: {8: 2}}": ["the model has no expert 8"],
+    "{slots: 8, redundant: 2}": ["slots and redundant both say how many slots there are"],
+    "{placement: [[0]], replicas: {1: 2}}": ["placement and replicas both say"],
+    "{redundant: many}": ["experts.redundant has a wrong value"],
+    "{replicas: {hot: 2}}": ["experts.replicas has a wrong value"],
+    "{placement: gone.yaml}": ["no such file"],
+    "{copies: 2}": ["unknown key 'copies'"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("experts", WRONG)
+def test_slots_that_cannot_be_are_refused_with_all_that_is_wrong(tmp_path: Path, experts: str) -> None:
+    strategy = written(tmp_path / "s.yaml", experts)
+    try:
+        found = placed(strategy, 4).diagnostics
+    except Refused as refused:
+        found = list(refused.diagnostics)
+    assert len(found) == len(WRONG[experts]), found
+    assert all(expected in d.problem for d, expected in zip(found, WRONG[experts], strict=True)), found
+    assert all(d.hint or d.code in ("wrong-type", "file") for d in found)
+
+
+def test_two_strategies_do_not_both_place_experts() -> None:
+    with pytest.raises(Refused, match="2 strategies say which experts GPUs hold"):
+        placed("ep-redundant=2,deepseek-prefill", 16)
+
+
+def test_experts_elsewhere_than_the_plan_places_them_are_found() -> None:
+    logical = build(MODELS["moe"])
+    places = {"slots placed, experts zigzag": "the placement lists", "slots of hot experts": "slots of expert"}
+    for name, problem in places.items():
+        annotate(logical, plan=PLANS[name], sizes=sizes_of(logical).bind(B=4, S=8))
+        module = lower(logical.clone())
+        assert verify_module(module, logical).holds
+        for op in module.walk():
+            if isinstance(op, WeightOp | AssignOp) and op.slots:
+                op.properties["slots"] = DenseArrayBase.from_list(i64, [0, 1, 2, 3] * (len(op.table) // 4))
+        found = verify_module(module, logical).diagnostics
+        assert found
+        assert all(problem in str(d) for d in found)
+
+
+def test_every_expert_has_a_slot_or_the_program_is_not_the_models() -> None:
+    logical = build(MODELS["moe"])
+    annotate(logical, plan=PLANS["slots×tp, pp"], sizes=sizes_of(logical).bind(B=4, S=8))
+    module = lower(logical.clone())
+    for op in module.walk():
+        if isinstance(op, WeightOp | AssignOp) and op.slots:
+            op.properties["slots"] = DenseArrayBase.from_list(i64, [0, 1, 2, 0, 1, 2])
+    assert any("moe.assign" in str(d) for d in coverage.check(module, logical))

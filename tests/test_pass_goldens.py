@@ -38,6 +38,15 @@ GOLDENS = {
         CHECK-NEXT: %softmax = dag.exp_minus(%mask, %lse) at "layers.attention.core.softmax" :
         CHECK: dag.softmax({{.*}} at "layers.moe.gate_softmax"
         """,
+    ("slots", "ep-redundant=2"): """
+        CHECK: [T = "B*S/3" exactly "B*S/3"]
+        CHECK: %top_k = dag.top_k
+        CHECK-NEXT: %assign = dag.assign(%top_k) at "layers.moe.assign" {slots = array<i64: 0, 1, 2, 2, 3, 0>}
+        CHECK: dag.dispatch({{.*}}, %assign) {{.*}} {experts = 6 : i64} {{.*}} -> !dag.tensor<[experts = 6,
+        CHECK: dag.count(%assign){{.*}}sources = P, experts = 6]
+        CHECK: gate_proj.weight" {slots = array<i64: 0, 1, 2, 2, 3, 0>} : -> !dag.tensor<[experts = 6, hidden = 64,
+        CHECK: dag.combine({{.*}}, %assign)
+        """,
     ("communicate", "split-kv=2"): """
         CHECK: dag.all_gather({{.*}} at "layers.attention.q_proj" {axes = ["cp"], dim = "seq_len"}
         CHECK: dag.all_reduce({{.*}}softmax.lse" {axes = ["cp"], merge = "lse"} {{.*}}owes lse over [cp], on all>

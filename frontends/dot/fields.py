@@ -50,7 +50,7 @@ _PART = re.compile(
     r"\b(?:shard|part|slice|chunk|split|partition|piece|tp|rank|block)\s*#?(\d+)\s*(?:/|of)\s*(\d+)", re.I
 )
 _EXPERTS = re.compile(
-    r"\bexperts?[\s_#:.\-]*(?P<list>\d+(?:-\d+)?(?:,\s+\d+(?:-\d+)?)+)[ ]*$|"
+    r"\bexperts?[\s_#:.\-]*(?P<list>\d+(?:-\d+)?(?:,\s+\d+(?:-\d+)?)+)[ ]*(?:\([^)]*\))?[ ]*$|"
     r"\bexperts?[\s_#:.\-]*(\d+)(?:\s*(?:-|–|to|\.\.\.?|…)\s*(\d+))?(?:\s*(?:…|\.\.\.?|-|–|to)\s*experts?[\s_#:]*(?:\d+\s*(?:-|–)\s*)?(\d+))?",
     re.I | re.MULTILINE,
 )
@@ -206,7 +206,7 @@ def repeat_of(text: str) -> str:
 
 
 def _range(match: re.Match[str]) -> frozenset[int]:
-    """`experts 4-7`, `expert 0 … expert 7`, `experts 6-7, 0-1`."""
+    """`experts 4-7`, `expert 0 … expert 7`, `experts 6-7, 0-1`, `experts 6-7, 0 (copy 2/2 of 0)`."""
     if match["list"]:
         runs = (run.strip().partition("-") for run in match["list"].split(","))
         return frozenset[int]().union(*(_run(first, last or first) for first, _, last in runs))

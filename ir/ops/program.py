@@ -59,8 +59,8 @@ class Resident(Source, Computation):
 class WeightOp(Resident):
     """A parameter. `tied` names the weight it is one identity with (a head tied to the embedding).
 
-    A `buffer` is kept and loaded like a parameter, but is not counted as one (a router's correction bias). `slots`: along
-    its first dimension it holds copies of the parameter's indices that are listed.
+    A `buffer` is kept and loaded like a parameter, but is not counted as one (a router's correction bias). `slots`:
+    along its first dimension it holds copies of the parameter's indices that are listed.
     """
 
     name = "dag.weight"

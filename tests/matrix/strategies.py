@@ -29,6 +29,7 @@ class Entry:
 
 
 NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
+FEW_GPUS = (("MoE, shared expert", "4 slots do not hold 60 experts"),)
 
 STRATEGIES: dict[str, Entry] = {
     "dp": Entry("dp={n}", volumes.none),
@@ -46,7 +47,9 @@ STRATEGIES: dict[str, Entry] = {
     "ep": Entry("ep={n}", volumes.expert_parallel),
     "ep-replicated": Entry("ep-replicated={n}", volumes.experts_of_replicated_tokens, NO_EXPERTS),
     "ep-allgather": Entry("ep-allgather={n}", volumes.gathered_tokens),
-    "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_prefill),
+    "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_unit),
+    "deepseek-decode": Entry("deepseek-decode,dp=2,tp={h}", volumes.deepseek_unit, FEW_GPUS),
+    "ep-redundant": Entry("ep-redundant={n}", volumes.expert_parallel),
     "ep-folded": Entry("ep-folded={n}", volumes.folded_experts),
     "afd": Entry("afd,dp={h},ep={h}", volumes.attention_apart),
     "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool),

@@ -138,8 +138,10 @@ def gathered_tokens(case: Case) -> Sends:
     return all_gather(ep, case.activation) + reduce_scatter(ep, case.activation) if case.kind == "moe" else []
 
 
-def deepseek_prefill(case: Case) -> Sends:
-    """Sequence parallel attention in groups, rows exchanged among all GPUs (DeepSeek-V3, 2024, section 3.4.1)."""
+def deepseek_unit(case: Case) -> Sends:
+    """Tokens cut by groups and inside them, tensor parallel attention in groups, rows exchanged among all GPUs
+    (DeepSeek-V3, 2024, section 3.4).
+    """
     dp, tp = case.axes["dp"], case.axes["tp"]
     group = all_gather(tp, Fraction(case.activation, dp)) + reduce_scatter(tp, Fraction(case.activation, dp))
     return group + 2 * all_to_all(dp * tp, Fraction(case.routed, dp * tp)) if case.kind == "moe" else 2 * group

@@ -40,6 +40,7 @@ BUGS = {
     "F34": "a node started before its operands are there",
     "F35": "a weight kept in parts that is used before it is gathered, or gathered from other GPUs, parts or weights",
     "F36": "a KV cache without this step's tokens, or with them at other positions",
+    "F37": "a copy of an expert that is not it, or rows that all of its slots take, or none",
 }
 
 IMPOSSIBLE = {

@@ -13,6 +13,7 @@ from dagc.ir.deployment import Deployment
 from . import (
     arrangements,
     caches,
+    copies,
     exchanges,
     holdings,
     layers,
@@ -81,6 +82,11 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "another cache": Fault("F11 F30", caches.others),
     "token order at the ends": Fault("F15", holdings.ends),
     "another parameter": Fault("F11 F27", holdings.parameters),
+    "copies of another expert": Fault("F37", copies.weights),
+    "copies of another expert on one GPU": Fault("F31 F37", copies.weights_on_one),
+    "rows to slots of another expert": Fault("F20 F37", copies.tables),
+    "rows to slots of another expert from one GPU": Fault("F31 F37", copies.tables_on_one),
+    "rows taken from other slots than they went to": Fault("F22 F37", copies.taken_elsewhere),
     "untied weight": Fault("F27", holdings.untied),
     "another parameter on one GPU": Fault("F24 F31", holdings.other_parameter_on_one),
     "another constant": Fault("F25", programs.properties),
@@ -141,6 +147,7 @@ MODULE_FAULTS: dict[str, Fault[ModuleInjector]] = {
     "laid out otherwise": Fault("F10 F14 F23", module_moves.other_parts),
     "stale size": Fault("F11 F33", module_moves.other_sizes),
     "stored otherwise": Fault("F35", stores.stored_otherwise, numeric=False),
+    "copies of another expert": Fault("F37", copies.in_modules),
     "false debt": Fault("F1 F2", module_moves.false_debts, numeric=False),
     "on another stage": Fault("F8", module_moves.other_pool),
 }

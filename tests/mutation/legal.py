@@ -12,6 +12,7 @@ from dagc.ir.deployment import Deployment, EdgeKind, Link, Move, Port, Row, Shar
 from dagc.ir.op import tensor_of
 from dagc.ir.ops.move import AllGatherOp, AllReduceOp, ReduceScatterOp
 
+from .copies import elsewhere
 from .operators import made
 from .surgery import Mutants, changed, numbered, put, shared, where
 from .volumes import restated
@@ -159,4 +160,5 @@ LEGAL = {
     "replicated KV heads": replicated_kv_heads,
     "another topological order": other_order,
     "GPUs renamed within their pools": renamed_gpus,
+    "experts in other slots": elsewhere,
 }

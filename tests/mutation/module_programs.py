@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xdsl.dialects.builtin import BoolAttr, FloatAttr, IntegerAttr, ModuleOp, StringAttr, f64, i1
+from xdsl.dialects.builtin import BoolAttr, DenseArrayBase, FloatAttr, IntegerAttr, ModuleOp, StringAttr, f64, i1, i64
 from xdsl.ir import Attribute, Operation
 
 from dagc.ir.op import Operator, attribute
 from dagc.ir.ops import COMPUTE
 from dagc.ir.ops.program import RepeatOp, WeightOp
 
+from . import copies
 from .rewriting import Mutants, changed, drop, each, place
 
 
@@ -38,6 +39,8 @@ def _other(name: str, value: Attribute) -> Attribute | None:
             return FloatAttr(float(value.value.data) * 2, f64)
         case IntegerAttr() if value.type == i1:
             return BoolAttr.from_bool(not value.value.data)
+        case DenseArrayBase():
+            return DenseArrayBase.from_list(i64, copies.swapped(value.get_values()))
         case IntegerAttr() if name in ("window", "best"):
             return attribute(value.value.data - 1)
         case StringAttr() if name == "function":
