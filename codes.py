@@ -56,6 +56,10 @@ CODES: dict[str, Code] = {
         "Cut layers further (tensor parallel), use more stages, or give a larger capacity.",
     ),
     "rule": Code("A strategy's rule matches nothing, or names an unknown axis or dimension.", "Mend the rule."),
+    "paths": Code(
+        "A collective cannot be drawn as transfers: the algorithm does not suit it, or there would be too many.",
+        "Choose another with --algorithm, or --collectives hub.",
+    ),
     "whole": Code("An axis cuts a dimension that an operator needs whole.", "Lift the axis there (`~`)."),
     # IR
     "ill-formed": Code("The module is not well-formed IR.", "Report it as a bug if dagc made the module."),

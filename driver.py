@@ -12,19 +12,22 @@ from xdsl.dialects.builtin import ModuleOp
 from .choosing import kept
 from .diagnostics import Diagnostic, Refused
 from .frontends.build import build
-from .frontends.model import Phase
+from .frontends.model import Cluster, Phase
+from .ir.deployment import Deployment
 from .ir.local import FULL_NAMES
 from .ir.module import annotate, sizes_of
 from .ir.plan import Plan
-from .job import Job, Request
-from .passes.apart import apart
+from .job import HUB, PATHS, Drawn, Job, Request
 from .passes.divide import divided
-from .passes.expand import expand
 from .passes.judge import fits, judge, overloads
+from .passes.loads import Links, loads
 from .passes.measure import measure
+from .passes.paths import chosen_of, nodes_of, paths
 from .passes.verify import Field, Floats, verify
-from .pipeline import lower, text_of
+from .pipeline import emitted, lower, text_of
 
+MOST_NODES = 300_000
+"""Largest graph whose collectives are drawn as transfers."""
 Watch = Callable[[Job, str, ModuleOp], None]
 """Called with the module after every pass of a job."""
 
@@ -39,14 +42,17 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         _check_micro_batches(job)
         logical = build(job.model, job.phase)
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
-        job.logical, job.per_expert = text_of(logical), request.per_expert
+        job.logical = text_of(logical)
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
         job.figures = measure(job.module, job.cluster.kinds, request.fused_attention)
         least = _divided(job, request)
         if least and fits(least[1]):
             return compile_job(_in_micro_batches(job, *least), request, watch)
-        grouped = expand(job.module, job.model.name, tuple(_facts(job)))
-        job.graph = apart(grouped) if request.per_expert else grouped
+        chosen = chosen_of(request.algorithm)
+        job.drawn = Drawn(tuple(_facts(job)), request.per_expert, HUB, chosen, job.cluster.gpus_per_node)
+        hubs = emitted(job.module, job.model.name, job.drawn)
+        job.figures["links"] = loads(hubs, _links(job.cluster), chosen)
+        job.graph = _in_paths(job, hubs) if request.collectives == PATHS else hubs
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module), numbers)
         job.assumed += tuple(_one_at_a_time(job))
@@ -89,6 +95,24 @@ def _one_at_a_time(job: Job) -> Iterator[str]:
     plan = job.plan
     if plan and plan.stages and plan.micro_batches == 1 and (stages := plan.size(plan.stages.axis)) > 1:
         yield f"{job.name}: micro_batches = 1 (one forward pass: of {stages} stages one works at a time)"
+
+
+def _in_paths(job: Job, hubs: Deployment) -> Deployment:
+    """The graph with every transfer by itself; as it was, with a warning, where that would be too many."""
+    count = nodes_of(hubs, job.drawn.gpus_per_node, job.drawn.algorithms)
+    if count > MOST_NODES:
+        problem = f"drawn as transfers, the graph would have about {count:,} nodes"
+        job.diagnostics.append(
+            Diagnostic("paths", problem, job.name, f"at most {MOST_NODES:,}", hint="its collectives are drawn as one "
+                       "node per group; `links` in the report has the loads all the same", severity="warning")
+        )  # fmt: skip
+        return hubs
+    job.drawn = replace(job.drawn, collectives=PATHS)
+    return paths(hubs, job.drawn.gpus_per_node, job.drawn.algorithms)
+
+
+def _links(cluster: Cluster) -> Links:
+    return Links(cluster.gpus_per_node, cluster.link_inside, cluster.link_across)
 
 
 def _facts(job: Job) -> Iterator[str]:

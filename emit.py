@@ -122,8 +122,9 @@ def _write_views(graph: Deployment, put: Callable[[str, str, str | bytes], None]
 def drawn(graph: Deployment, full: bool) -> dict[str, View]:
     """The views that are written, by the name their files carry: the main one has none."""
     main = _main_view(graph, full)
-    few = {} if graph.gpus <= FEW_GPUS else {"representative": views.representative(graph)}
-    return {"": main, "spmd": main if main.name == "spmd" else views.spmd(graph), **few}
+    few = views.representative(graph)
+    shown = {"representative": few} if graph.gpus > FEW_GPUS and views.is_closed(few) else {}
+    return {"": main, "spmd": main if main.name == "spmd" else views.spmd(graph), **shown}
 
 
 def _main_view(graph: Deployment, full: bool) -> View:
@@ -154,14 +155,13 @@ def _entry(job: Job, graph: Deployment | None, options: Options) -> dict[str, An
 
 def _report(job: Job, entry: dict[str, Any], certified: dict[str, str | bytes]) -> dict[str, Any]:
     verdict = job.verdict or Verdict()
-    graph = {"facts": job.graph.facts if job.graph else (), "per_expert": job.per_expert}
     needed = [asdict(precondition) for precondition in verdict.preconditions]
     return report(
         identity={**entry, "cluster": asdict(job.cluster)},
         plan=job.plan,
         sizes=job.sizes,
         figures=job.figures,
-        certificate=certificate(verdict.layers, needed, verdict.bounds, graph, certified),
+        certificate=certificate(verdict.layers, needed, verdict.bounds, asdict(job.drawn), certified),
         assumed=job.assumed,
         diagnostics=job.diagnostics,
         alternatives=[asdict(one) for one in job.considered],

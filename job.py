@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,9 @@ from .frontends.model import Cluster, Model, Phase
 from .ir.deployment import Deployment
 from .ir.plan import Plan
 from .passes.verify import Verdict
+
+HUB, PATHS = "hub", "paths"
+"""Collectives drawn as one node per group, or as the transfers of an algorithm."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,37 @@ class Request:
     max_imbalance: float | None = None
     per_expert: bool = False
     numeric: bool = False
+    collectives: str = HUB
+    algorithm: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How the graph of a lowered module is drawn: what a report keeps, so that it can be drawn anew.
+
+    `collectives`: as one node a group ("hub"), or as the transfers of `algorithms` (collective → algorithm; of others
+    the one that suits) on nodes of `gpus_per_node` ("paths").
+    """
+
+    facts: tuple[str, ...] = ()
+    per_expert: bool = False
+    collectives: str = HUB
+    algorithms: Mapping[str, str] = field(default_factory=dict)
+    gpus_per_node: int = 8
+
+    @staticmethod
+    def read(data: Mapping[str, Any]) -> Drawn:
+        """What a report says. TypeError where it says no such thing."""
+        drawn = Drawn(
+            tuple(data["facts"]),
+            data["per_expert"],
+            data["collectives"],
+            dict(data["algorithms"]),
+            data["gpus_per_node"],
+        )
+        if not isinstance(drawn.gpus_per_node, int) or drawn.gpus_per_node < 1:
+            raise TypeError(f"gpus_per_node: {drawn.gpus_per_node!r}")
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -74,8 +109,7 @@ class Job:
     graph: Deployment | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
-
-    per_expert: bool = False
+    drawn: Drawn = Drawn()
     asked: str = ""
     alternative: str = ""
     alternatives: tuple[Job, ...] = ()

@@ -1,6 +1,7 @@
 """The passes in the order they happen, and why each stands where it does.
 
     logical ─place→ placed ─slots→ placed ─split→ placed ─shard→ sharded ─communicate→ lowered ─tidy→ lowered
+    lowered ─expand→ graph (─apart→ every expert by itself) (─paths→ every transfer by itself)
 
 After every pass the module is checked to be well-formed, and whoever watches (dumps, timing) sees it.
 """
@@ -15,8 +16,13 @@ from xdsl.passes import ModulePass
 from xdsl.printer import Printer
 
 from .diagnostics import Refused
+from .ir.deployment import Deployment
 from .ir.dialect import context
+from .job import PATHS, Drawn
+from .passes.apart import apart
 from .passes.communicate import CommunicatePass
+from .passes.expand import expand
+from .passes.paths import paths
 from .passes.place import PlacePass
 from .passes.shard import ShardPass
 from .passes.slots import SlotsPass
@@ -48,6 +54,14 @@ def lower(module: ModuleOp, watch: Watcher | None = None) -> ModuleOp:
         if watch:
             watch(name, module)
     return module
+
+
+def emitted(module: ModuleOp, model: str, drawn: Drawn) -> Deployment:
+    """The deployment graph of a lowered module. Refused where an algorithm that was asked for does not suit."""
+    graph = expand(module, model, drawn.facts)
+    if drawn.per_expert:
+        graph = apart(graph)
+    return paths(graph, drawn.gpus_per_node, drawn.algorithms) if drawn.collectives == PATHS else graph
 
 
 def text_of(module: ModuleOp, locations: bool = True) -> str:

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp
-
 from .backends.certificate import digest
 from .backends.dot import dot_text
 from .backends.folder import GENERATOR, MANIFEST
@@ -25,11 +23,10 @@ from .emit import drawn
 from .ir.deployment import Deployment
 from .ir.dialect import parse_module
 from .ir.module import sizes_of
-from .passes.apart import apart
-from .passes.expand import expand
+from .job import Drawn
 from .passes.verify import Field, Verdict, verify
 from .passes.verify.meaning.numbers import Numbers
-from .pipeline import lower, text_of
+from .pipeline import emitted, lower, text_of
 
 STATUSES = ("valid", "refused")
 
@@ -75,7 +72,7 @@ def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbe
         logical = parse_module(_text(files["logical"]), str(files["logical"]))
         module = lower(logical.clone())
         checked.found += _differs(files["ir"], text_of(module), "is not what the logical module lowers to")
-        graph = _emitted(module, entry, certificate["of"]["graph"])
+        graph = emitted(module, entry["model"], Drawn.read(certificate["of"]["graph"]))
         checked.found += _redrawn(folder, entry, graph)
         checked.verdict = verify(module, logical, graph, sizes_of(module), numbers)
         checked.found += _claims(files["report"], certificate, checked.verdict)
@@ -85,11 +82,6 @@ def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbe
         problem = f"the manifest or the report lacks {error}"
         checked.found.append(Diagnostic("certificate", problem, checked.name))
     return checked
-
-
-def _emitted(module: ModuleOp, entry: dict[str, Any], how: dict[str, Any]) -> Deployment:
-    graph = expand(module, entry["model"], tuple(_texts(how["facts"])))
-    return apart(graph) if how["per_expert"] else graph
 
 
 def _redrawn(folder: Path, entry: dict[str, Any], graph: Deployment) -> Iterator[Diagnostic]:

@@ -57,17 +57,16 @@ class Slots:
     count: int
 
 
-def lane_slots(pools: list[tuple[list[int], Extent]], lane_gpus: list[int], gpus: int) -> Slots:
-    """`pools`: for each, the positions of its lanes and the levels it takes."""
-    of_lane = np.zeros(len(lane_gpus), dtype=np.int64)
+def lane_slots(pools: list[tuple[list[int], Extent]], count: int, lane_of: np.ndarray) -> Slots:
+    """`pools`: for each, the positions of its lanes and the levels it takes. `lane_of`: per GPU its lane, or -1."""
+    of_lane = np.zeros(count, dtype=np.int64)
     placed: list[tuple[Extent, int]] = []
     for lanes, extent in sorted(pools, key=lambda pool: (pool[1].first, pool[1].last)):
         beside = [last for other, last in placed if other.last >= extent.first]
         first = max(beside, default=0)
         of_lane[lanes] = first + np.arange(len(lanes))
         placed.append((extent, first + len(lanes)))
-    of_gpu = np.full(gpus, -1, dtype=np.int64)
-    of_gpu[lane_gpus] = of_lane
+    of_gpu = np.where(lane_of < 0, -1, of_lane[lane_of])
     return Slots(of_lane, of_gpu, max((last for _, last in placed), default=1))
 
 

@@ -41,16 +41,16 @@ def dot_text(view: View) -> str:
 
 def _nodes(layout: Layout, page: Page) -> tuple[list[str], list[list[str]]]:
     """Statements of the nodes outside the lanes (host, communication), and of those inside, lane by lane."""
-    lanes = {lane.gpu: position for position, lane in enumerate(layout.scene.view.lanes)}
+    lane_of = layout.scene.view.lane_of
     outside: list[str] = []
-    inside: list[list[str]] = [[] for _ in lanes]
+    inside: list[list[str]] = [[] for _ in layout.scene.view.lanes]
     for mark in layout.scene.marks.values():
         texts = node_statements(layout, page, mark)
         if mark.row.on_host or mark.row.move is not None:
             outside += texts
             continue
-        for gpu, text in zip(mark.row.places[:, 0].tolist(), texts, strict=True):
-            inside[lanes[gpu]].append(text)
+        for lane, text in zip(lane_of[mark.row.places[:, 0]].tolist(), texts, strict=True):
+            inside[lane].append(text)
     return outside, inside
 
 

@@ -70,8 +70,7 @@ class _Layouter:
         self.level = levels(rows, self.links)
         self.column = Columns(rows, self.links, self.level).column
         self.pools = self._pools()
-        lanes = [lane.gpu for lane in scene.view.lanes]
-        self.slots = lane_slots(self.pools, lanes, scene.drawn.gpus)
+        self.slots = lane_slots(self.pools, len(scene.view.lanes), scene.view.lane_of)
         self.buses = {i: bus_of(m.row.places, self.slots.of_gpu) for i, m in self.marks.items() if self._bussed(m)}
         self.hosts = {i for i, m in self.marks.items() if m.row.on_host and self.slots.count > 1}
 

@@ -34,7 +34,9 @@ def ports(layout: Layout, links: list[Link]) -> Ports:
 
 
 def _aim(layout: Layout, at: int, other: int, own: int) -> int:
-    """Where an edge goes on leaving `own`, relative to it: to its track, or to the other end."""
+    """Where an edge goes on leaving `own`, relative to it: to its track, or to the other end. Buses have no columns."""
+    if layout.spots[own].on_bus:
+        return 0
     lane, middle = layout.across.lane, layout.across.lane.columns[layout.column[own]]
     track = layout.tracks.of.get(at)
     if track is not None:

@@ -48,6 +48,19 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         "--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default."
     ),
     click.option("--per-expert", is_flag=True, help="Draw every expert of a GPU apart, not one grouped operator."),
+    click.option(
+        "--collectives",
+        type=click.Choice(["hub", "paths"]),
+        default="hub",
+        show_default=True,
+        help="Draw a collective as one node per group, or as the transfers of its algorithm.",
+    ),
+    click.option(
+        "--algorithm",
+        multiple=True,
+        metavar="COLLECTIVE=NAME",
+        help="all-reduce=ring|tree, all-to-all=two-hops|pairwise. Default: the first that suits. May be repeated.",
+    ),
     click.option("--max-imbalance", type=click.FloatRange(min=1), help="Refuse a load of largest/mean above this."),
     click.option("--numeric", is_flag=True, help="Check meaning in float64, not over a finite field."),
 )

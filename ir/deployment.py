@@ -49,11 +49,15 @@ class Share:
 
     `order` says of n indices which ones a part holds: row `of` of `orders.indices(order, n)`; empty: the parts are
     consecutive runs. Its levels multiply to `parts`.
+
+    `merged`, of addends of a debt: bool [gpus, parts], which of them each GPU has merged already, in the midst of a
+    collective (`of` is the first of them); None: it has its own alone, and together the GPUs of the row have all.
     """
 
     parts: int
     of: np.ndarray
     order: Levels = ()
+    merged: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,10 +338,19 @@ class View:
     gaps: dict[int, str] = field(default_factory=dict)
 
     def shown(self, row: Row) -> np.ndarray:
-        """Positions in `row.places` of the nodes this view draws."""
+        """Positions in `row.places` of the nodes this view draws: of its lanes' GPUs, or of what they stand for."""
         if row.on_host:
             return np.arange(len(row.places))
-        return np.flatnonzero(np.isin(row.places, self._gpus).any(axis=1))
+        found = np.flatnonzero(np.isin(row.places, self._gpus).any(axis=1))
+        return np.flatnonzero((self.lane_of[row.places] >= 0).any(axis=1)) if self.merged and not found.size else found
+
+    @cached_property
+    def lane_of(self) -> np.ndarray:
+        """Which lane stands for every GPU, -1 where none does: int64 [gpus]."""
+        lanes = np.full(self.deployment.gpus, -1, dtype=np.int64)
+        for at, lane in enumerate(self.lanes):
+            lanes[lane.stands_for] = at
+        return lanes
 
     @cached_property
     def _gpus(self) -> np.ndarray:

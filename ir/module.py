@@ -79,8 +79,13 @@ def layer_of(op: Operator, repeat: RepeatOp | None) -> int | None:
 
 def layers_text(op: Operator, repeat: RepeatOp) -> str:
     """The layers an operator stands for: "0-15", "3", or "1-47 step 2" in a body of two layers."""
-    first, last, period = repeat.span
-    start, end = first + offset_of(op), last - period + 1 + offset_of(op)
+    return layers_in(repeat.span, op.path.data)
+
+
+def layers_in(spanned: tuple[int, int, int], path: str) -> str:
+    """The layers that a path stands for in a body: its first and last layer, and the layers of its body."""
+    first, last, period = spanned
+    start, end = first + offset_in(path), last - period + 1 + offset_in(path)
     span = str(start) if start == end else f"{start}-{end}"
     return span + (f" step {period}" if period > 1 and start != end else "")
 

@@ -32,6 +32,13 @@ def representative(deployment: Deployment) -> View:
     return View("representative", deployment, tuple(lanes), gaps=gaps)
 
 
+def is_closed(view: View) -> bool:
+    """Whether every transfer drawn has both its ends drawn: in a ring GPUs pass on what they get."""
+    drawn = [lane.gpu for lane in view.lanes]
+    ends = [row.places[view.shown(row)] for row in view.deployment.rows if row.is_transfer]
+    return all(np.isin(places, drawn).all() for places in ends)
+
+
 def spmd(deployment: Deployment) -> View:
     """One lane for all GPUs that run the same program."""
     lanes = tuple(Lane(int(pool.gpus[0]), pool.gpus, _title(deployment, pool)) for pool in deployment.pools)

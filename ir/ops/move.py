@@ -164,6 +164,26 @@ class TransferOp(Mover):
 
 
 @irdl_op_definition
+class MergeOp(Mover):
+    """Addends of a debt that meet on one GPU, merged (as `merge` says; nothing: added): a step of a reduction.
+
+    Stands in deployment graphs only, where a collective is drawn as its transfers.
+    """
+
+    name = "dag.merge"
+    merge = opt_prop_def(StringAttr)
+    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING)
+
+    @property
+    def kind(self) -> str:
+        """The kind of debt whose addends meet."""
+        return self.merge.data if self.merge else SUM
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        return KINDS[self.kind].merge(np.stack(inputs), 0)
+
+
+@irdl_op_definition
 class ScatterOp(Mover):
     """Gives every GPU its part of the total input. On the host."""
 

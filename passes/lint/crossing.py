@@ -63,12 +63,19 @@ def _joined(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:
 
 def _collected(drawing: Drawing, node: Node, edges: list[Edge]) -> Iterator[Diagnostic]:
     """A node on several GPUs that gathers what each of them holds a part of is a communication."""
-    if node.is_comm or node.family not in _GATHERS or len(node.gpus) < 2:
+    if node.is_comm or node.family not in _GATHERS or len(node.gpus) < 2 or _is_handed_out(node, edges):
         return
     parts = {senders(edge.source) & node.gpus for edge in edges} - {frozenset[int]()}
     if len(parts) > 1 and not frozenset.intersection(*parts):
         problem = f"{node.id} gathers parts from GPUs that none of them alone holds"
         yield finding("DAG9", drawing, node, problem, "a communication node before it", str(node.devices), _HINT)
+
+
+def _is_handed_out(node: Node, edges: list[Edge]) -> bool:
+    """Whether what a node reads is all of what it makes, and transfers bring it from the one GPU that had it."""
+    read, made = node.inputs, node.outputs
+    is_whole = isinstance(read, tuple) and isinstance(made, tuple) and {*map(str, read)} == {*map(str, made)}
+    return is_whole and sum(not edge.source.is_comm for edge in edges) < 2
 
 
 def _on_host(drawing: Drawing, node: Node) -> Iterator[Diagnostic]:

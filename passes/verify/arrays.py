@@ -4,7 +4,7 @@
   transfer has senders and receivers
 * links join rows and ports that exist
 * a port gives every dimension, named once, a local and a global size that can be read, and says of every GPU which of
-  its parts it holds, or of none
+  its parts it holds, or of none; and of addends, if it does, which are merged
 * an operator has one operand for each of its inputs and weights, and makes one output
 """
 
@@ -152,5 +152,9 @@ def _share(share: Share, gpus: int) -> str:
     of = share.of
     if share.parts < 1 or of.shape != (gpus,) or of.dtype.kind != "i":
         return f"{share.parts} parts on {of.shape} GPUs as {of.dtype}, of {gpus} GPUs"
-    inside = of.min(initial=0) >= -1 and of.max(initial=0) < share.parts
-    return "" if inside else f"a part that is none of {share.parts}"
+    if not (of.min(initial=0) >= -1 and of.max(initial=0) < share.parts):
+        return f"a part that is none of {share.parts}"
+    merged = share.merged
+    if merged is not None and (merged.shape != (gpus, share.parts) or merged.dtype.kind != "b"):
+        return f"merged addends as {merged.dtype} {merged.shape}, of {share.parts} on {gpus} GPUs"
+    return ""

@@ -73,7 +73,14 @@ def _differ(one: Share | None, other: Share | None, gpus: np.ndarray) -> np.ndar
         return gpus[:0]
     if one is None or other is None or one.parts != other.parts:
         return gpus
-    return gpus[one.of[gpus] != other.of[gpus]]
+    if one.merged is None and other.merged is None:
+        return gpus[one.of[gpus] != other.of[gpus]]
+    return gpus[(_merged(one, gpus) != _merged(other, gpus)).any(axis=1)]
+
+
+def _merged(share: Share, gpus: np.ndarray) -> np.ndarray:
+    """Which addends each GPU has: those that it has merged, or its own: bool [gpus, addends]."""
+    return share.of[gpus, None] == np.arange(share.parts) if share.merged is None else share.merged[gpus]
 
 
 def _stated(port: Port) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """The deployment cannot deadlock by its order. Guarantees:
 
-* the members of a collective are one pool, each in exactly one group; so are the senders of a transfer, and receivers
+* the members of a collective are one pool, each in exactly one group; so are the senders of a transfer, and receivers,
+  but those of a step inside a pool, which may be some of it, each once
 * the programs of all GPUs can run to their end: what a node waits for (its inputs, and on every member the nodes before
   it in that GPU's program) is never waiting for the node itself, so all members meet their collectives in one order
 """
@@ -26,7 +27,7 @@ def check(deployment: Deployment) -> list[Diagnostic]:
 
 
 def _groups(deployment: Deployment) -> Iterator[Diagnostic]:
-    pools = {np.sort(pool.gpus).tobytes() for pool in deployment.pools}
+    pools = [np.sort(pool.gpus) for pool in deployment.pools]
     for row in deployment.rows:
         if row.move is not None and not row.on_host:
             yield from _members(row, pools)
@@ -61,13 +62,14 @@ def _programs(deployment: Deployment, first: np.ndarray) -> tuple[np.ndarray, np
     return nodes[order][:-1][same], nodes[order][1:][same]
 
 
-def _members(row: Row, pools: set[bytes]) -> Iterator[Diagnostic]:
+def _members(row: Row, pools: list[np.ndarray]) -> Iterator[Diagnostic]:
+    inside = row.is_transfer and any(np.isin(row.places, pool).all() for pool in pools)
     sides = [row.reading, row.making] if row.is_transfer else [row.places]
     for gpus in sides:
         members, times = np.unique(gpus.reshape(-1).astype(np.int64), return_counts=True)
         if times.max() > 1:
             problem = f"{gpus_text(members[times > 1])} take part more than once"
             yield about("DEP4", row, problem, expected="disjoint groups")
-        elif members.tobytes() not in pools:
+        elif not inside and not any(np.array_equal(members, pool) for pool in pools):
             problem = f"its members, {gpus_text(members)}, are no pool"
             yield about("DEP4", row, problem, expected="every GPU of a pool in one group")

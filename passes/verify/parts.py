@@ -218,6 +218,9 @@ class _Marks:
         if span is not None:
             of = np.where(of < 0, of, of - span.begin[part] * share.parts // span.finest)
         self._add(part, self.grid.local[gpus], of, crc32(repr((share.parts, share.order)).encode()))
+        if share.merged is not None:
+            for which, column in enumerate(np.packbits(share.merged[gpus], axis=1).T):
+                self._add(part, self.grid.local[gpus], column, which)
 
     def _new(self, key: object) -> bool:
         fresh = key not in self.seen
@@ -299,7 +302,7 @@ class _Taken:
     def _rebased(self, share: Share, span: _Span | None) -> Share:
         of = share.of[self.gpus]
         if span is None:
-            return Share(share.parts, of, share.order)
+            return Share(share.parts, of, share.order, None if share.merged is None else share.merged[self.gpus])
         begin = int(span.begin[self.which]) * share.parts // span.finest
         order = levels(share.order[span.levels :])
         return Share(share.parts * span.count // span.finest, np.where(of < 0, of, of - begin), order)

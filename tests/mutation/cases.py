@@ -18,6 +18,7 @@ from dagc.ir.evaluate import evaluate, random_weights
 from dagc.ir.module import annotate, sizes_of
 from dagc.ir.plan import Plan
 from dagc.passes.expand import expand
+from dagc.passes.paths import chosen_of, paths
 from dagc.pipeline import lower
 
 WEIGHTS = random_weights(seed=3)
@@ -31,7 +32,8 @@ SQUARE = {"B": 8, "S": 8}
 class Case:
     """A small model (`small_models`) lowered by a strategy as a user writes it, or by a plan that stands there.
 
-    `faults`: at least so many of the mutants that the suite makes of it change something.
+    `faults`: at least so many of the mutants that the suite makes of it change something. `paths`: collectives are
+    drawn as transfers on nodes of so many GPUs, `by` these algorithms.
     """
 
     model: str
@@ -39,10 +41,14 @@ class Case:
     faults: int = 0
     square: bool = False
     phase: Phase = Phase.PREFILL
+    paths: int = 0
+    by: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        return f"{self.model} {self.strategy}" + f" {self.phase}" * (self.phase is Phase.DECODE)
+        decoded = f" {self.phase}" * (self.phase is Phase.DECODE)
+        drawn = " ".join((" in paths", *self.by)) if self.paths else ""
+        return f"{self.model} {self.strategy}{decoded}{drawn}"
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -80,7 +86,8 @@ class Case:
     @cached_property
     def deployment(self) -> Deployment:
         """The emitted graph, its symbols bound to `sizes`."""
-        return expand(self._lowered, self.model)
+        hubs = expand(self._lowered, self.model)
+        return paths(hubs, self.paths, chosen_of(self.by)) if self.paths else hubs
 
     def inputs(self, seed: int) -> dict[str, np.ndarray]:
         """A random total input: token ids, or activations where the model has no vocabulary."""
@@ -141,6 +148,12 @@ CASES = (
     Case("moe", "afd, experts×tp", 114),
     Case("dense", "fa-pool,tp=2,fp=4", 116),
     Case("hidden", "layers on three pools", 130),
+    Case("dense", "tp=4", 98, paths=4),
+    Case("dense", "tp=4", 95, paths=4, by=("all-reduce=tree",)),
+    Case("dense", "split-kv=4", 100, paths=2),
+    Case("moe", "ep=4", 80, paths=2),
+    Case("hidden", "ep=2,tp-sp=2", 100, paths=4, by=("all-to-all=pairwise",)),
 )
 """Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
-embeddings, GQA, latent attention, group-limited routing; prefill and decode."""
+embeddings, GQA, latent attention, group-limited routing; prefill and decode;
+collectives as one node and as their transfers."""

@@ -24,6 +24,7 @@ from . import (
     reductions,
     sending,
     statements,
+    steps,
     stores,
 )
 
@@ -66,6 +67,13 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "wrong pairs of a transfer": Fault("F8 F34", sending.wrong_pairs),
     "wrong ends of a transfer": Fault("F8 F34", sending.wrong_ends),
     "volume of a transfer": Fault("F33", sending.wrong_volumes, numeric=False),
+    "a step's senders swapped": Fault("F8 F22", steps.swapped_senders),
+    "a step sends another piece": Fault("F15 F16", steps.other_piece),
+    "a step's addend not merged": Fault("F1", steps.not_merged),
+    "a step's addend merged twice": Fault("F2", steps.merged_twice),
+    "a step left out": Fault("F1 F16", steps.step_left_out),
+    "steps of a collective exchanged": Fault("F15 F22", steps.steps_exchanged),
+    "label of other addends": Fault("F1 F2", steps.other_addends, numeric=False),
     "wrong heads": Fault("F10 F12", holdings.heads),
     "wrong experts": Fault("F20", holdings.experts),
     "wrong vocabulary part": Fault("F17", holdings.vocabulary),

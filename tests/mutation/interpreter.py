@@ -25,6 +25,7 @@ from dagc.ir.ops.move import (
     AllReduceOp,
     AllToAllOp,
     GatherOp,
+    MergeOp,
     ReduceScatterOp,
     ScatterOp,
     SliceOp,
@@ -32,7 +33,8 @@ from dagc.ir.ops.move import (
 )
 from dagc.ir.ops.program import InputOp, OutputOp
 
-from .pieces import HOST, ROUTED, Piece, Stuck, aligned, exchanged, positions
+from .arranging import arranged
+from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions
 from .sending import joined
 
 Weights = Callable[[tuple[str, int | None], tuple[int, ...]], np.ndarray]
@@ -120,7 +122,21 @@ class Machine:
         return {gpu: [event for _, event in sorted(p, key=lambda item: item[0])] for gpu, p in programs.items()}
 
     def _run(self, event: Event) -> None:
+        for (output, gpu), piece in self._made(event).items():
+            self.values[event.row.index, output, gpu] = event.round, piece
+
+    def _made(self, event: Event) -> dict[tuple[int, int], Piece]:
+        """Pieces by output and GPU."""
         row, op = event.row, event.row.operator
+        if op is None:
+            (gpu,) = event.members
+            pieces = arranged(row, gpu, [self._read(event, slot, gpu) for slot in range(len(row.inputs))])
+            return {(output, gpu): piece for output, piece in enumerate(pieces)}
+        return {(0, gpu): piece for gpu, piece in self._first(event, op).items()}
+
+    def _first(self, event: Event, op: Operator) -> dict[int, Piece]:
+        """What an operator makes, by GPU."""
+        row = event.row
         match op:
             case InputOp():
                 made = {HOST: Piece(self.inputs[row.path])}
@@ -136,13 +152,15 @@ class Machine:
             case SliceOp():
                 (gpu,) = event.members
                 made = {gpu: self._sliced(event, gpu)}
-            case Operator():
+            case MergeOp():
+                (gpu,) = event.members
+                addends = [self._read(event, slot, gpu) for slot in range(len(row.inputs))]
+                names = row.inputs[0].names
+                made = {gpu: added(addends, names.index(ROUTED) if ROUTED in names else None, op)}
+            case _:
                 (gpu,) = event.members
                 made = {gpu: self._computed(event, op, gpu)}
-            case None:
-                raise Stuck(f"{row.op} has no operator")
-        for gpu, piece in made.items():
-            self.values[row.index, 0, gpu] = event.round, piece
+        return made
 
     def _read(self, event: Event, slot: int, gpu: int) -> Piece:
         """What an input's links bring to a GPU, or to the host; or the GPU's part of a weight."""

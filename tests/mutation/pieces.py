@@ -86,9 +86,9 @@ def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Pi
     routed = names.index(ROUTED) if group[0].tokens is not None else None
     match op:
         case AllReduceOp():
-            return [_added(group, routed, op)] * len(group)
+            return [added(group, routed, op)] * len(group)
         case ReduceScatterOp():
-            return _split(_added(group, routed, op), names.index(op.dim.data), routed, len(group), _stated(op, "order"))
+            return _split(added(group, routed, op), names.index(op.dim.data), routed, len(group), _stated(op, "order"))
         case AllGatherOp():
             return [_joined(group, names.index(op.dim.data), routed, _stated(op, "order"))] * len(group)
         case AllToAllOp():
@@ -112,7 +112,8 @@ def aligned(piece: Piece, axis: int, order: np.ndarray | None) -> Piece:
     return Piece(piece.data.take(by[np.searchsorted(have[by], order)], axis=axis), order)
 
 
-def _added(group: list[Piece], routed: int | None, op: Operator) -> Piece:
+def added(group: list[Piece], routed: int | None, op: Operator) -> Piece:
+    """Addends merged as a reduction says, their routed rows (along `routed`) in the first one's order."""
     if routed is not None:
         group = [aligned(piece, routed, group[0].tokens) for piece in group]
     if len({piece.data.shape for piece in group}) > 1:

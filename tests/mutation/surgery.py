@@ -50,11 +50,12 @@ def flowing(deployment: Deployment) -> Iterator[Link]:
     return (link for link in deployment.links if link.kind is not EdgeKind.ORDER)
 
 
-def rerouted(deployment: Deployment, old: Link, source: Row, label: bool = True) -> Deployment:
+def rerouted(deployment: Deployment, old: Link, source: Row, label: bool = True, output: int = 0) -> Deployment:
     """The input that `old` feeds is fed by another row; with `label` it also states what it reads now."""
-    new = replace(old, source=source.index, output=0, tensor=source.outputs[0].tensor)
+    port = source.outputs[output]
+    new = replace(old, source=source.index, output=output, tensor=port.tensor)
     made = replace(deployment, links=tuple(new if link is old else link for link in deployment.links))
-    return restated(made, deployment.rows[old.target], old.input, source.outputs[0]) if label else made
+    return restated(made, deployment.rows[old.target], old.input, port) if label else made
 
 
 def restated(deployment: Deployment, row: Row, slot: int, port: Port) -> Deployment:
@@ -77,7 +78,8 @@ def without(deployment: Deployment, row: Row, slot: int = 0, label: bool = True)
 
     What waited for it waits for what it waited for.
     """
-    before = next(link.source for link in deployment.links if (link.target, link.input) == (row.index, slot))
+    fed = next(link for link in deployment.links if (link.target, link.input) == (row.index, slot))
+    before = fed.source
     links = [
         replace(link, source=before) if (link.source, link.kind) == (row.index, EdgeKind.ORDER) else link
         for link in deployment.links
@@ -87,7 +89,8 @@ def without(deployment: Deployment, row: Row, slot: int = 0, label: bool = True)
         if not row.inputs:
             made = owning(made, use, row.weights[0] if label else row.outputs[0], row.weights[0].parameter)
         else:
-            made = rerouted(made, use, deployment.rows[before], label and bool(made.rows[use.target].operands))
+            labelled = label and bool(made.rows[use.target].operands)
+            made = rerouted(made, use, deployment.rows[before], labelled, fed.output)
     return numbered(made, [each for each in made.rows if each.index != row.index], made.links)
 
 

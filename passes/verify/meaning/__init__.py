@@ -1,7 +1,8 @@
 """Translation validation: does every GPU compute what the undivided model computes? Guarantees:
 
 * DEP3: every value of every node on every GPU, run over GF(2³¹ − 1) at small size, is the part of the undivided model's
-  value that its port says (of a sum still owed: an addend, and all addends add up), for random inputs and weights
+  value that its port says (of a sum still owed: an addend, and all addends add up; in the midst of a reduction: those
+  addends that it says it has merged), for random inputs and weights
 * this of what was emitted (rows, links, places, shares), block by block, for any value that comes into a block
 * a repeated body yields what it starts from, laid out alike, so that it holds for every round
 
@@ -118,9 +119,16 @@ def _different(machine: Machine, row: Row) -> Difference | None:
     if which is None:
         raise Impossible("is no value of the model")
     whole, numbers = machine.reference.of_row(which, row.outputs[0]), machine.reference.numbers
-    pairs = zip(row.outputs, made, strict=True)
-    differences = (difference(port, value, machine.lies(port, value), whole, numbers) for port, value in pairs)
-    return next((found for found in differences if found is not None), None)
+    for port, value in zip(row.outputs, made, strict=True):
+        held = machine.lies(port, value)
+        if port.addend is not None and port.addend.merged is not None:
+            found = machine.addends.difference(which, port, value, held, numbers)
+        else:
+            found = difference(port, value, held, whole, numbers)
+            machine.addends.learn(which, port, value, held, whole.shape[1:])
+        if found is not None:
+            return found
+    return None
 
 
 def _said(row: Row, found: Difference, part: Part) -> Diagnostic:

@@ -27,17 +27,23 @@ def difference(port: Port, value: Value, held: Held, whole: np.ndarray, numbers:
 
     Impossible where what is held has not the shape its port says, or addends of a sum are nowhere.
     """
-    local = tuple(own.shape[1] for own in held)
-    if value.data.shape[1:] != local:
-        raise Impossible(f"is {value.data.shape[1:]} on each GPU where its port says {local}")
+    shaped(value, held)
     if port.addend is None:
-        return _first(port, value.data, value.gpus, held, pick(whole, held), numbers)
+        return first(port, value.data, value.gpus, held, pick(whole, held), numbers)
     return _owed(port, value, held, whole, numbers)
 
 
-def _first(
+def shaped(value: Value, held: Held) -> None:
+    """Impossible where a value has not the shape that its port says."""
+    local = tuple(own.shape[1] for own in held)
+    if value.data.shape[1:] != local:
+        raise Impossible(f"is {value.data.shape[1:]} on each GPU where its port says {local}")
+
+
+def first(
     port: Port, data: np.ndarray, gpus: np.ndarray, held: Held, expected: np.ndarray, numbers: Numbers
 ) -> Difference | None:
+    """The first number that is not as expected."""
     wrong = numbers.differ(data, expected)
     if not wrong.any():
         return None
@@ -57,7 +63,7 @@ def _owed(port: Port, value: Value, held: Held, whole: np.ndarray, numbers: Numb
     groups = int(group.max()) + 1
     holder = np.full((groups, port.addend.parts), -1)
     holder[group, rank] = np.arange(len(rank))
-    copies = _first(port, data, value.gpus, held, data[holder[group, rank]], numbers)
+    copies = first(port, data, value.gpus, held, data[holder[group, rank]], numbers)
     if copies is not None:
         return copies
     if (holder < 0).any():
@@ -66,7 +72,7 @@ def _owed(port: Port, value: Value, held: Held, whole: np.ndarray, numbers: Numb
         )
     total = KINDS[port.debt].merge(data[holder], 1)
     chosen = holder[:, 0]
-    return _first(
+    return first(
         port, total, value.gpus[chosen], [own[chosen] for own in held], pick(whole, [h[chosen] for h in held]), numbers
     )
 

@@ -13,16 +13,18 @@ from functools import partial
 
 import numpy as np
 
+from ....ir.debts import KINDS
 from ....ir.deployment import Deployment, EdgeKind, Link, Port, Row
 from ....ir.op import Indices, Operator, tensor_of
 from ....ir.ops import UNORDERED
-from ....ir.ops.move import Collective, GatherOp, Mover, ScatterOp, SliceOp, TransferOp
+from ....ir.ops.move import Collective, GatherOp, MergeOp, Mover, ScatterOp, SliceOp, TransferOp
 from ....ir.ops.program import InputOp
 from ..program import Identity
+from .addends import Addends
 from .blocks import FED, receivers
 from .exchange import exchange, rows_after
 from .extents import Extents
-from .pieces import Held, Impossible, Value, aligned, assembled, follow, indices, meshed, pick, together
+from .pieces import Held, Impossible, Value, aligned, ascending, assembled, follow, indices, meshed, pick, together
 from .reference import Reference
 from .sending import received
 
@@ -36,6 +38,7 @@ class Machine:
     reference: Reference
     extents: Extents
     values: dict[tuple[int, int], Value] = field(default_factory=dict)
+    addends: Addends = field(default_factory=Addends)
 
     def __post_init__(self) -> None:
         self.all = np.arange(max(self.deployment.gpus, 1))
@@ -91,6 +94,8 @@ class Machine:
                 return self._sent(row)
             case SliceOp():
                 return self._arranged(row)[0]
+            case MergeOp():
+                return self._merged(row, op)
             case Collective():
                 return self._exchanged(row, op)
         raise Impossible(f"{op.name} has no meaning here")
@@ -119,6 +124,18 @@ class Machine:
         flat = {name: ids.reshape(groups * members, -1) for name, ids in rows.items()}
         return Value(made.reshape(groups * members, *made.shape[2:]), gpus, flat)
 
+    def _merged(self, row: Row, op: MergeOp) -> Value:
+        """Addends of the same points, merged."""
+        gpus, names = row.places.reshape(-1), row.inputs[0].names
+        first, *others = (self._operand(row, slot, gpus) for slot in range(len(row.inputs)))
+        others = [aligned(value, names, first.rows) for value in others]
+        for port, value in zip(row.inputs[1:], others, strict=True):
+            own = zip(self.lies(row.inputs[0], first), self.lies(port, value), strict=True)
+            if not all(np.array_equal(one, other) for one, other in own):
+                raise Impossible("merges addends of different parts")
+        addends = np.stack([value.data for value in (first, *others)])
+        return Value(KINDS[op.kind].merge(addends, 0), gpus, first.rows)
+
     def _arranged(self, row: Row) -> list[Value]:
         """Parts of what the GPU holds, or several parts put together: where ports say, on each GPU by itself."""
         gpus = row.places.reshape(-1)
@@ -126,20 +143,28 @@ class Machine:
         held = [self.lies(port, value) for port, value in zip(row.reads, inputs, strict=True)]
         made = []
         for port in row.outputs:
-            wanted = self._taken(port, gpus, held[0], inputs[0], row.reads[0])
+            wanted = self._rows(row, gpus, inputs, held, port)
             data = assembled([(v.data, h) for v, h in zip(inputs, held, strict=True)], wanted)
             rows = {name: wanted[i] for i, name in enumerate(port.names) if name in UNORDERED}
             made.append(Value(data, gpus, rows))
         return made
 
-    def _taken(self, port: Port, gpus: np.ndarray, held: Held, value: Value, before: Port) -> Held:
-        """The indices an output holds; of rows without a fixed order the same places as of ordered ones."""
+    def _rows(self, row: Row, gpus: np.ndarray, inputs: list[Value], held: list[Held], port: Port) -> Held:
+        """The indices an output holds; along names without a fixed order, of the rows that lie there those that stand
+        where ordered ones would: parts lie in the order of their indices, in what is read and in what is made.
+        """
         wanted = self.held(port, gpus)
-        natural = self.held(before, gpus)
-        for axis, name in enumerate(port.names):
-            if name in value.rows:
-                begin = wanted[axis][:, :1] - natural[axis][:, :1]
-                wanted[axis] = np.take_along_axis(held[axis], begin + np.arange(wanted[axis].shape[1]), axis=1)
+        for name in inputs[0].rows.keys() & set(port.names):
+            axis = port.names.index(name)
+            read = np.concatenate([self.held(each, gpus)[axis] for each in row.reads], axis=1)
+            places, first = ascending(read)
+            if not isinstance(row.operator, SliceOp):
+                places = ascending(np.concatenate([self.held(each, gpus)[axis] for each in row.outputs], axis=1))[0]
+            if places.shape != first.shape:
+                raise Impossible(f"makes {places.shape[1]} of {first.shape[1]} rows of {name}")
+            rows = np.take_along_axis(np.concatenate([own[axis] for own in held], axis=1), first, axis=1)
+            rank = (places[:, None, :] < wanted[axis][:, :, None]).sum(axis=2)
+            wanted[axis] = np.take_along_axis(rows, rank, axis=1)
         return wanted
 
     def _gathered(self, row: Row) -> Value:

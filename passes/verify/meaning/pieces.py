@@ -101,6 +101,19 @@ def aligned(value: Value, names: tuple[str, ...], wanted: Mapping[str, np.ndarra
     return Value(data, value.gpus, rows)
 
 
+def ascending(held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The indices that each device holds, each once and in order, and where it holds them first: [devices, n] each.
+
+    Impossible where devices hold different numbers of them.
+    """
+    order = np.argsort(held, axis=1, kind="stable")
+    found = np.take_along_axis(held, order, axis=1)
+    fresh = np.diff(found, axis=1, prepend=-1) > 0
+    if (fresh.sum(axis=1) != fresh[0].sum()).any():
+        raise Impossible("GPUs hold different numbers of rows")
+    return found[fresh].reshape(len(held), -1), order[fresh].reshape(len(held), -1)
+
+
 def assembled(sources: Sequence[tuple[np.ndarray, Held]], wanted: Held) -> np.ndarray:
     """On each device, what it wants of what its sources hold."""
     made, filled = None, None

@@ -76,4 +76,8 @@ def _port(port: Port) -> Iterator[bytes]:
 
 
 def _share(share: Share | None) -> Iterator[bytes]:
-    yield b"-" if share is None else share.parts.to_bytes(8, "big") + share.of.tobytes() + repr(share.order).encode()
+    if share is None:
+        yield b"-"
+        return
+    yield share.parts.to_bytes(8, "big") + share.of.tobytes() + repr(share.order).encode()
+    yield b"-" if share.merged is None else share.merged.tobytes()
