@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
@@ -26,7 +26,7 @@ from .strategies import STRATEGIES, Entry
 from .volumes import Case
 
 BATCH, TOKENS, CONTEXT = 16, 1024, 4096
-PHASES = ("prefill",)
+PHASES = ("prefill", "decode")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,12 @@ class Cell:
     @cached_property
     def request(self) -> Request:
         text = self.entry.strategy(self.shape.gpus)
-        return Request(self.shape.source, (text,), baseline="none", batch_size=BATCH, seq_len=TOKENS)
+        request = Request(self.shape.source, (text,), baseline="none", batch_size=BATCH, phases=(self.phase,))
+        return replace(request, **({"kv_len": CONTEXT} if self.decodes else {"seq_len": TOKENS}))
+
+    @property
+    def decodes(self) -> bool:
+        return self.phase == "decode"
 
 
 def cells() -> Iterator[Cell]:
@@ -130,5 +135,6 @@ def _bodies(job: Job) -> list[str]:
 def _wanted(cell: Cell, job: Job, kind: str) -> list[tuple[str, int]]:
     assert job.plan is not None
     axes = {axis.name: axis.size for axis in job.plan.axes}
-    case = Case(cell.shape, kind, BATCH, TOKENS, TOKENS, axes)
+    tokens, context = (1, CONTEXT) if cell.decodes else (TOKENS, TOKENS)
+    case = Case(cell.shape, kind, BATCH, tokens, context, axes)
     return sorted((name, ceil(Fraction(size))) for name, size in cell.entry.sends(case))

@@ -28,6 +28,7 @@ class Shape:
     gpus: int = 8
     qkv_bias: bool = False
     layer_norm: bool = False
+    rope: bool = True
 
     @property
     def norms(self) -> list[int]:
@@ -65,7 +66,9 @@ class Shape:
 
 MODELS = {
     "dense GQA": Shape("llama-3.1-8b", "dense", 4096, 32, 8, 128, 14336),
-    "MQA": Shape(str(DATA / "starcoder.yaml"), "dense", 6144, 48, 1, 128, 24576, gated=False, layer_norm=True),
+    "MQA": Shape(
+        str(DATA / "starcoder.yaml"), "dense", 6144, 48, 1, 128, 24576, gated=False, layer_norm=True, rope=False
+    ),
     "MoE": Shape("mixtral-8x7b", "moe", 4096, 32, 8, 128, 14336, 8, 2),
     "MoE, shared expert": Shape(
         "qwen1.5-moe-a2.7b", "moe", 2048, 16, 16, 128, 1408, 60, 4, 5632, gpus=4, qkv_bias=True

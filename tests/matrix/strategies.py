@@ -28,29 +28,30 @@ class Entry:
         return next((words for condition, words in self.refused if condition in (model, phase)), None)
 
 
+ONE_TOKEN = (("decode", "does not divide seq_len = 1"),)
 NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
 FEW_GPUS = (("MoE, shared expert", "4 slots do not hold 60 experts"),)
 
 STRATEGIES: dict[str, Entry] = {
     "dp": Entry("dp={n}", volumes.none),
     "tp": Entry("tp={n}", volumes.tensor_parallel),
-    "tp-sp": Entry("tp-sp={n}", volumes.sequence_parallel),
+    "tp-sp": Entry("tp-sp={n}", volumes.sequence_parallel, ONE_TOKEN),
     "pp": Entry("dp={h},pp=2", volumes.none),
     "pp-interleaved": Entry("dp={h},pp-interleaved=2", volumes.none),
     "pp-fit": Entry("tp={h},pp-fit=2", volumes.tensor_parallel),
     "tp×pp": Entry("tp={h},pp=2", volumes.tensor_parallel),
-    "cp": Entry("cp={n}", volumes.gathered_kv),
-    "cp-zigzag": Entry("cp-zigzag={n}", volumes.gathered_kv),
-    "split-kv": Entry("split-kv={n}", volumes.split_kv),
-    "two-level": Entry("two-level={n}", volumes.two_level_gathered),
-    "ulysses": Entry("ulysses={n}", volumes.ulysses),
+    "cp": Entry("cp={n}", volumes.gathered_kv, ONE_TOKEN),
+    "cp-zigzag": Entry("cp-zigzag={n}", volumes.gathered_kv, ONE_TOKEN),
+    "split-kv": Entry("split-kv={n}", volumes.split_kv, ONE_TOKEN),
+    "two-level": Entry("two-level={n}", volumes.two_level),
+    "ulysses": Entry("ulysses={n}", volumes.ulysses, ONE_TOKEN),
     "ep": Entry("ep={n}", volumes.expert_parallel),
     "ep-replicated": Entry("ep-replicated={n}", volumes.experts_of_replicated_tokens, NO_EXPERTS),
     "ep-allgather": Entry("ep-allgather={n}", volumes.gathered_tokens),
-    "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_unit),
+    "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_unit, ONE_TOKEN),
     "deepseek-decode": Entry("deepseek-decode,dp=2,tp={h}", volumes.deepseek_unit, FEW_GPUS),
     "ep-redundant": Entry("ep-redundant={n}", volumes.expert_parallel),
-    "ep-folded": Entry("ep-folded={n}", volumes.folded_experts),
+    "ep-folded": Entry("ep-folded={n}", volumes.folded_experts, ONE_TOKEN),
     "afd": Entry("afd,dp={h},ep={h}", volumes.attention_apart),
     "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool),
     "fsdp": Entry("fsdp={n}", volumes.gathered_weights),

@@ -52,6 +52,11 @@ class Case:
         return self.rows * self.model.kv_heads * self.model.d
 
     @property
+    def cached(self) -> int:
+        """Of keys, or of values, as many as a new token sees."""
+        return self.batch * self.context * self.model.kv_heads * self.model.d
+
+    @property
     def routed(self) -> int:
         """B·L·k·D: a row for every expert that a token chose; none in a dense layer."""
         return self.activation * self.model.top_k if self.kind == "moe" else 0
@@ -185,14 +190,22 @@ def split_kv(case: Case) -> Sends:
     return all_gather(cp, case.queries) + all_reduce(cp, scores) + reduce_scatter(cp, case.queries)
 
 
-def two_level_gathered(case: Case) -> Sends:
-    """Queries and keys of whole heads gathered inside a group of heads, values stay cut; output and feed-forward add up
-    over all GPUs.
+def two_level(case: Case) -> Sends:
+    """Output and feed-forward add up over all GPUs; of the two exact ways to scores of whole heads the cheaper one:
+    queries and keys gathered inside a group of heads, or scores added up there. Values stay cut. Rotary embedding pairs
+    the halves of a head, and has new queries and keys gathered anyway.
     """
     groups, slices = case.axes["hg"], case.axes["ds"]
     kv_groups = min(groups, case.model.kv_heads)
-    keys = all_gather(slices, Fraction(case.keys, kv_groups))
-    return all_gather(slices, Fraction(case.queries, groups)) + keys + 2 * all_reduce(groups * slices, case.activation)
+    queries = all_gather(slices, Fraction(case.queries, groups))
+    rotated = queries + all_gather(slices, Fraction(case.keys, kv_groups)) if case.model.rope else []
+    gathered = queries + all_gather(slices, Fraction(case.cached, kv_groups))
+    added = rotated + all_reduce(slices, Fraction(case.rows * case.model.heads * case.context, groups))
+    return 2 * all_reduce(groups * slices, case.activation) + min(gathered, added, key=_total)
+
+
+def _total(sends: Sends) -> Fraction:
+    return sum((size for _, size in sends), Fraction(0))
 
 
 def gathered_weights(case: Case) -> Sends:
