@@ -29,6 +29,7 @@ class Entry:
 
 
 ONE_TOKEN = (("decode", "does not divide seq_len = 1"),)
+ODD_LAYERS = (("MLA", "does not divide 27 layers evenly"),)
 NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
 FEW_GPUS = (("MoE, shared expert", "4 slots do not hold 60 experts"),)
 
@@ -36,10 +37,10 @@ STRATEGIES: dict[str, Entry] = {
     "dp": Entry("dp={n}", volumes.none),
     "tp": Entry("tp={n}", volumes.tensor_parallel),
     "tp-sp": Entry("tp-sp={n}", volumes.sequence_parallel, ONE_TOKEN),
-    "pp": Entry("dp={h},pp=2", volumes.none),
-    "pp-interleaved": Entry("dp={h},pp-interleaved=2", volumes.none),
+    "pp": Entry("dp={h},pp=2", volumes.none, ODD_LAYERS),
+    "pp-interleaved": Entry("dp={h},pp-interleaved=2", volumes.none, ODD_LAYERS),
     "pp-fit": Entry("tp={h},pp-fit=2", volumes.tensor_parallel),
-    "tp×pp": Entry("tp={h},pp=2", volumes.tensor_parallel),
+    "tp×pp": Entry("tp={h},pp=2", volumes.tensor_parallel, ODD_LAYERS),
     "cp": Entry("cp={n}", volumes.gathered_kv, ONE_TOKEN),
     "cp-zigzag": Entry("cp-zigzag={n}", volumes.gathered_kv, ONE_TOKEN),
     "split-kv": Entry("split-kv={n}", volumes.split_kv, ONE_TOKEN),

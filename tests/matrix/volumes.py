@@ -7,7 +7,7 @@ and KV heads of size d, F width of a feed-forward network, E experts of which k 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
@@ -16,6 +16,7 @@ from .shapes import Shape
 
 Sends = list[tuple[str, Fraction]]
 """Collectives of a layer in any order: the kind, and the elements that one GPU sends."""
+Send = Callable[[int, Fraction], Sends]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Case:
     @property
     def queries(self) -> int:
         """B·L·H·d."""
-        return self.rows * self.model.heads * self.model.d
+        return self.rows * self.model.context
 
     @property
     def keys(self) -> int:
@@ -86,6 +87,11 @@ def send(size: Fraction | int) -> Sends:
     return [("send/recv", Fraction(size))]
 
 
+def _each(send: Send, members: int, case: Case, widths: list[int], parts: int = 1) -> Sends:
+    """All tokens of values of these widths."""
+    return [one for width in widths for one in send(members, Fraction(case.rows * width, parts))]
+
+
 def none(case: Case) -> Sends:
     """Data parallel replicas and pipeline stages send nothing inside a layer."""
     return []
@@ -107,7 +113,9 @@ def ulysses(case: Case) -> Sends:
     fewer than GPUs are exchanged as far as they go and copied for the rest.
     """
     sp, heads = case.axes["sp"], case.model.kv_heads
-    moved = 2 * all_to_all(sp, Fraction(case.queries, sp))
+    moved = _each(all_to_all, sp, case, [*case.model.queries, case.model.context], sp)
+    if case.model.latent:
+        return moved + _each(all_gather, sp, case, case.model.kept)
     if heads % sp == 0:
         return moved + 2 * all_to_all(sp, Fraction(case.keys, sp))
     assert heads == 1
@@ -115,8 +123,8 @@ def ulysses(case: Case) -> Sends:
 
 
 def gathered_kv(case: Case) -> Sends:
-    """Keys and values of the whole sequence on every GPU (Llama 3, 2024)."""
-    return 2 * all_gather(case.axes["cp"], case.keys)
+    """Keys and values of the whole sequence on every GPU (Llama 3, 2024), or the latent that they are made of."""
+    return _each(all_gather, case.axes["cp"], case, case.model.kept)
 
 
 def expert_parallel(case: Case) -> Sends:
@@ -127,7 +135,7 @@ def expert_parallel(case: Case) -> Sends:
 
 def experts_of_replicated_tokens(case: Case) -> Sends:
     """Every GPU picks the rows of its experts, partial sums are added up."""
-    return all_reduce(case.axes["ep"], case.activation)
+    return all_reduce(case.axes["ep"], case.activation) if case.kind == "moe" else []
 
 
 def expert_and_tensor_parallel(case: Case) -> Sends:
@@ -187,7 +195,8 @@ def split_kv(case: Case) -> Sends:
     """All queries come to every part of keys and values; log-sum-exps are merged, outputs added and scattered."""
     cp = case.axes["cp"]
     scores = case.rows * case.model.heads
-    return all_gather(cp, case.queries) + all_reduce(cp, scores) + reduce_scatter(cp, case.queries)
+    gathered = _each(all_gather, cp, case, case.model.queries)
+    return gathered + all_reduce(cp, scores) + reduce_scatter(cp, case.queries)
 
 
 def two_level(case: Case) -> Sends:
@@ -196,6 +205,8 @@ def two_level(case: Case) -> Sends:
     the halves of a head, and has new queries and keys gathered anyway.
     """
     groups, slices = case.axes["hg"], case.axes["ds"]
+    if case.model.latent:  # whose heads have no features of that name: attention is cut by heads alone
+        return all_reduce(groups, case.activation) + all_reduce(groups * slices, case.activation)
     kv_groups = min(groups, case.model.kv_heads)
     queries = all_gather(slices, Fraction(case.queries, groups))
     rotated = queries + all_gather(slices, Fraction(case.keys, kv_groups)) if case.model.rope else []
@@ -235,16 +246,17 @@ def _entering(case: Case) -> list[int]:
     """Elements a token brings to each group of products: normed twice, context, inside of feed-forward networks."""
     model = case.model
     inside = [times * width for times, width in _networks(case)]
-    return [model.hidden, model.hidden, model.heads * model.d, *inside]
+    return [model.hidden, model.hidden, model.context, *inside]
 
 
 def _matrices(case: Case, heads: int) -> list[tuple[int, int]]:
     """Elements of every matrix of a layer, and how far `heads` parts of heads or widths divide it."""
     model, kind = case.model, case.kind
-    query, key, value, output = model.projections
-    grouped = gcd(model.kv_heads, heads)
-    found = [(query, heads), (key, grouped), (value, grouped), (output, heads)]
-    networks = model.network(model.ffn) if kind == "dense" else [*model.routed, *model.network(model.shared)]
+    grouped = 1 if model.latent else gcd(model.kv_heads, heads)
+    cuts = [*[heads] * len(model.queries), *[grouped] * len(model.kept), heads]
+    found = list(zip(model.projections, cuts, strict=True))
+    dense = model.network(model.dense or model.ffn)
+    networks = dense if kind == "dense" else [*model.routed, *model.network(model.shared)]
     return found + [(matrix, heads) for matrix in networks if matrix]
 
 
@@ -256,32 +268,34 @@ def cube(case: Case) -> Sends:
     i, j, over, model = case.axes["i"], case.axes["j"], case.axes["l"], case.model
     sends = [send for weight, cut in _matrices(case, j) for send in all_gather(i, Fraction(weight, cut * over))]
     sends += _statistics(case) * all_reduce(over, Fraction(case.rows, i * j))
-    key = Fraction(model.kv_heads * model.d, gcd(model.kv_heads, j))
-    sends += _there_and_back(case, 1, [Fraction(model.heads * model.d, j), key, key])
+    grouped = 1 if model.latent else gcd(model.kv_heads, j)
+    made = [*(Fraction(width, j) for width in model.queries), *(Fraction(width, grouped) for width in model.kept)]
+    sends += _there_and_back(case, 1, made, Fraction(model.context, j))
     for times, width in _networks(case):
-        sends += _there_and_back(case, times, [Fraction(width, j)] * (2 if model.gated else 1))
+        inside = Fraction(width, j)
+        sends += _there_and_back(case, times, [inside] * (2 if model.gated else 1), inside)
     return _some(sends)
 
 
-def _there_and_back(case: Case, times: int, made: list[Fraction]) -> Sends:
-    """Rows of the model's width, `times` a token, to products of these local widths, and from the first back again."""
+def _there_and_back(case: Case, times: int, made: list[Fraction], back: Fraction) -> Sends:
+    """Rows of the model's width, `times` a token, to products of these local widths, and from one of them again."""
     j, over = case.axes["j"], case.axes["l"]
     rows, width = Fraction(case.rows * times, case.axes["i"]), Fraction(case.model.hidden, over)
     sums = [send for each in made for send in reduce_scatter(over, rows * each)]
-    return all_gather(j, rows * width) + sums + all_gather(over, rows * made[0]) + reduce_scatter(j, rows * width)
+    return all_gather(j, rows * width) + sums + all_gather(over, rows * back) + reduce_scatter(j, rows * width)
 
 
 def _networks(case: Case) -> list[tuple[int, int]]:
     """Per feed-forward network of a layer how often it sees a token, and its width."""
     model = case.model
     if case.kind == "dense":
-        return [(1, model.ffn)]
+        return [(1, model.dense or model.ffn)]
     return [(model.top_k, model.ffn), *[(1, model.shared)] * bool(model.shared)]
 
 
 def _statistics(case: Case) -> int:
     """Sums of one number a token over the model's width: of norms, and of a shared expert's gate."""
-    return len(case.model.norms) + (case.kind == "moe" and case.model.shared > 0)
+    return len(case.model.norms) + (case.kind == "moe" and case.model.shared > 0 and case.model.shared_gate)
 
 
 def _some(sends: Sends) -> Sends:
