@@ -58,6 +58,13 @@ class Shape:
         return [self.latent.rank, self.latent.rope] if self.latent else 2 * [self.kv_heads * self.d]
 
     @property
+    def read(self) -> list[int]:
+        """Widths of keys and values as heads meet them."""
+        if self.latent:
+            return [self.heads * self.latent.nope, self.latent.rope, self.heads * self.d]
+        return self.kept
+
+    @property
     def context(self) -> int:
         """Width of what attention makes of the values."""
         return self.heads * self.d

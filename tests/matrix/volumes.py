@@ -187,8 +187,9 @@ def attention_pool(case: Case) -> Sends:
     parallel.
     """
     tp, fp = case.axes["tp"], case.axes["fp"]
-    keys = 2 * send(Fraction(case.keys * fp, tp))
-    return send(Fraction(case.queries, tp)) + keys + send(Fraction(case.queries, fp)) + tensor_parallel(case)
+    queries = [one for width in case.model.queries for one in send(Fraction(case.rows * width, tp))]
+    keys = [one for width in case.model.read for one in send(Fraction(case.rows * width * fp, tp))]
+    return queries + keys + send(Fraction(case.queries, fp)) + tensor_parallel(case)
 
 
 def split_kv(case: Case) -> Sends:
