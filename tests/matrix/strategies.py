@@ -31,7 +31,7 @@ class Entry:
 ONE_TOKEN = (("decode", "does not divide seq_len = 1"),)
 ODD_LAYERS = (("MLA", "does not divide 27 layers evenly"),)
 NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
-FEW_GPUS = (("MoE, shared expert", "4 slots do not hold 60 experts"),)
+FEW_GPUS = (("MoE, shared expert", "4 slots do not hold 60 experts"), ("MLA", "8 slots do not hold 64 experts"))
 
 STRATEGIES: dict[str, Entry] = {
     "dp": Entry("dp={n}", volumes.none),
