@@ -117,6 +117,9 @@ def _links(cluster: Cluster) -> Links:
 
 def _facts(job: Job) -> Iterator[str]:
     """The lines under the title of a picture."""
+    if job.plan and job.plan.unpaid:
+        axes = ", ".join(dict.fromkeys(f"{rule.axis} at {', '.join(rule.at)}" for rule in job.plan.unpaid))
+        yield f"AS WRITTEN, NOT THE MODEL'S (DEP3 fails): what is owed over {axes} is never paid"
     cluster, model = job.cluster, job.model
     gpus = cluster.gpus or 1
     nodes = -(-gpus // cluster.gpus_per_node)

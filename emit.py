@@ -81,7 +81,7 @@ def _write_job(job: Job, folder: Folder, stem: str, options: Options) -> dict[st
         if key in CERTIFIED:
             certified[Path(files[key]).name] = data
 
-    graph, ok = job.graph, job.status == "valid"
+    graph, ok = job.graph, job.status != "refused"
     if ok and graph is not None and job.module is not None:
         _write_views(graph, put, options)
         put("logical", "logical.mlir", job.logical)

@@ -16,6 +16,8 @@ from .passes.verify import Verdict
 
 HUB, PATHS = "hub", "paths"
 """Collectives drawn as one node per group, or as the transfers of an algorithm."""
+NOT_THE_MODELS = {"unpaid", "DEP3"}
+"""Codes of what is wrong with a deployment that computes another function."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Request:
     numeric: bool = False
     collectives: str = HUB
     algorithm: tuple[str, ...] = ()
+    as_written: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,4 +140,8 @@ class Job:
 
     @property
     def status(self) -> str:
-        return "refused" if any(d.severity == "error" for d in self.diagnostics) else "valid"
+        """`as-written`: it is what the plan says, which is not what the model computes, and nothing else is wrong."""
+        wrong = {d.code for d in self.diagnostics if d.severity == "error"}
+        if self.graph is not None and self.plan and self.plan.as_written and wrong and wrong <= NOT_THE_MODELS:
+            return "as-written"
+        return "refused" if wrong else "valid"

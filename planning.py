@@ -146,6 +146,7 @@ class _Planner:
             micro_batches=self.request.micro_batches,
             inline=self.experiment.inline,
             alternative=alternative,
+            as_written=self.request.as_written,
         )
 
     def _baseline(self) -> Iterator[Job]:

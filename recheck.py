@@ -1,6 +1,6 @@
 """An output folder against its own files: everything is made anew from the logical module and compared.
 
-Guarantees, of every valid deployment in the manifest, when nothing is found:
+Guarantees, of every deployment in the manifest that was not refused, when nothing is found:
 
 * all its files are there, and those the certificate speaks of are the ones it was made for (SHA-256)
 * the logical module lowers to the lowered module of the folder, and that emits the DOT files of the folder
@@ -28,7 +28,7 @@ from .passes.verify import Field, Verdict, verify
 from .passes.verify.meaning.numbers import Numbers
 from .pipeline import emitted, lower, text_of
 
-STATUSES = ("valid", "refused")
+STATUSES = ("valid", "as-written", "refused")
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Checked:
 
 
 def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Checked]:
-    """Every valid deployment of an output folder. Refused if it is none, or unreadable."""
+    """Every deployment of an output folder that was written. Refused if it is none, or unreadable."""
     manifest = _json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("generator") != GENERATOR:
         raise Refused(Diagnostic("certificate", "the manifest was not written by dagc", str(folder / MANIFEST)))
@@ -59,7 +59,7 @@ def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Che
     if not isinstance(entries, list) or not all(isinstance(e, dict) and e.get("status") in STATUSES for e in entries):
         problem = f"the manifest does not list deployments that are {' or '.join(STATUSES)}"
         raise Refused(Diagnostic("certificate", problem, str(folder / MANIFEST)))
-    return [_checked(folder, entry, numbers) for entry in entries if entry["status"] == "valid"]
+    return [_checked(folder, entry, numbers) for entry in entries if entry["status"] != "refused"]
 
 
 def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:

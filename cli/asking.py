@@ -63,6 +63,7 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     ),
     click.option("--max-imbalance", type=click.FloatRange(min=1), help="Refuse a load of largest/mean above this."),
     click.option("--numeric", is_flag=True, help="Check meaning in float64, not over a finite field."),
+    click.option("--as-written", is_flag=True, help="Draw what computes another function, too: marked, never valid."),
 )
 
 

@@ -60,7 +60,7 @@ def lower(
         options = emit.Options(not flags["no_svg"], flags["full_svg"], flags["full"], flags["force"], done)
         manifest = emit.write(jobs, out, options)
     _report(jobs, found, manifest, out, as_json)
-    if any(job.status == "refused" for job in jobs):
+    if any(job.status != "valid" for job in jobs):
         click.get_current_context().exit(1)
 
 

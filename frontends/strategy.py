@@ -32,12 +32,14 @@ def resolve(
     inline: Mapping[str, object] | None = None,
     base: Path | None = None,
     alternative: str = "",
+    as_written: bool = False,
 ) -> Plan:
     """The plan that a strategy's name, file or mesh stands for, on so many GPUs (None: as many as its mesh has).
 
     `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers, `micro_batches` their number;
     `inline` are the strategies that a description holds; file names are looked for under `base`; of `alternatives` the
-    one of this name is meant, or the first. Refused with what would work.
+    one of this name is meant, or the first; `as_written`: also where that is another function than the model's. Refused
+    with what would work.
     """
     where = shown(text, quoted=False)
     ways = choose(text, mesh, inline or {}, base).ways
@@ -56,6 +58,8 @@ def resolve(
         rules=tuple(rule for component in choice.components for rule in component.strategy.rules),
         stages=cut,
         stores=tuple(rule for component in choice.components for rule in component.strategy.stores),
+        unpaid=tuple(rule for component in choice.components for rule in component.strategy.unpaid),
+        as_written=as_written,
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
         slots=_slots(choice, where),

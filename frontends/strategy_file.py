@@ -8,6 +8,7 @@ rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
+  - {at: "*.scores", unpaid: ds}        # what is owed over ds is never paid: another function, refused but --as-written
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
 pools, place                            # several meshes instead of one (pools_text.py)
 experts: {redundant: gpus}              # copies of experts, or which are where (slots_text.py)
@@ -47,7 +48,7 @@ DIMENSIONS = (
 )
 """Names of dimensions that a rule may cut."""
 
-_VERBS = ("cut", "store")
+_VERBS = ("cut", "store", "unpaid")
 """What a rule may say."""
 
 
@@ -63,6 +64,7 @@ class Strategy:
     where: str
     builtin: bool = False
     stores: tuple[Rule, ...] = ()
+    unpaid: tuple[Rule, ...] = ()
     needs: tuple[str, ...] = ()
     """In words, what sizes and models it takes; the compiler checks that, these are for readers."""
     micro_batches: int | None = None
@@ -95,6 +97,11 @@ def _kept(value: Any) -> dict[str, str]:
     return dict.fromkeys(() if value is None else names(value, what), orders.CONTIGUOUS)
 
 
+def _axes(value: Any) -> dict[str, dict[str, str]]:
+    """Axes; no dimension belongs to them."""
+    return {axis: {} for axis in _names(value, "an axis, or a list of axes")}
+
+
 def _order(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -108,6 +115,7 @@ class RuleText(Strict):
     at: Places
     cut: dict[str, Annotated[Any, PlainValidator(_cuts)]] = {}
     store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
+    unpaid: Annotated[Any, PlainValidator(_axes)] = {}
 
 
 class StrategyText(Strict):
@@ -164,6 +172,7 @@ def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
         axes=tuple(text.axes.items()),
         rules=(*(rule for other in used for rule in other.rules), *_rules(text, parsed, "cut")),
         stores=(*(rule for other in used for rule in other.stores), *_rules(text, parsed, "store")),
+        unpaid=(*(rule for other in used for rule in other.unpaid), *_rules(text, parsed, "unpaid")),
         stages=_stages(text.stages, parsed) or next((other.stages for other in used if other.stages), None),
         where=parsed.where(),
         builtin=builtin,
@@ -200,7 +209,7 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
     yield from _either(text, parsed)
     yield from pool_problems(text.pools, text.place, parsed)
     for i, rule in enumerate(text.rules):
-        if not (rule.cut or rule.store):
+        if not any(getattr(rule, verb) for verb in _VERBS):
             yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), " or ".join(_VERBS))
     for rule in _rules(text, parsed, *_VERBS):
         yield from _axis_problems(rule.axis, text, rule.where)
@@ -243,7 +252,7 @@ def _axis_problems(axis: str, text: StrategyText, where: str) -> Iterator[Diagno
 
 
 def _rules(text: StrategyText, parsed: Parsed, *keys: str) -> Iterator[Rule]:
-    """What rules say under `cut`, under `store`, or both."""
+    """What rules say under these keys."""
     for i, rule, key in ((i, rule, key) for i, rule in enumerate(text.rules) for key in keys):
         for axis, cuts in getattr(rule, key).items():
             ordered = tuple((name, order) for name, order in cuts.items() if order != orders.CONTIGUOUS)

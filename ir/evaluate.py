@@ -43,6 +43,7 @@ from .ops.move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    UnpaidOp,
     stated,
 )
 from .ops.program import InputOp, OutputOp, RepeatOp, Resident
@@ -154,6 +155,10 @@ class _Machine:
                 return self._laid(self.inputs[op.path.data], tensor_of(op.out))
             case Resident():
                 return self._resident(op)
+            case MoveOp() if op.unpaid:
+                return self.values[op.operands[0]]
+            case UnpaidOp():
+                return self.values[op.operands[0]]
             case MoveOp() | ScatterOp() | GatherOp() | TransferOp():
                 return self._relaid(op)
             case Collective() | SliceOp():

@@ -106,6 +106,9 @@ class Plan:
 
     `stores` say how weights are kept between uses: at such places `axis` cuts the first of `cuts` that a weight has and
     that divides, beside what cuts the weight where it is used.
+
+    `unpaid`: at such places what is owed over `axis` is never paid. That is another function than the model's, and is
+    refused unless the plan is meant `as_written`.
     """
 
     name: str
@@ -121,6 +124,8 @@ class Plan:
     divisible: bool = False
     """No one said how often: it may be more, for memory's sake."""
     stores: tuple[Rule, ...] = ()
+    unpaid: tuple[Rule, ...] = ()
+    as_written: bool = False
     pools: tuple[PoolAxes, ...] = ()
     places: tuple[Placing, ...] = ()
 

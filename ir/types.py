@@ -264,10 +264,12 @@ class PlanAttr(Data[Plan]):
         printer.print_string(f", [{', '.join(f'{a.name} = {a.size}' for a in plan.axes)}], [")
         printer.print_list(plan.rules, lambda rule: _print_rule(printer, rule))
         printer.print_string("]")
-        if plan.stores:
-            printer.print_string(", stored [")
-            printer.print_list(plan.stores, lambda rule: _print_rule(printer, rule))
-            printer.print_string("]")
+        for keyword, rules in (("stored", plan.stores), ("unpaid", plan.unpaid)):
+            if rules:
+                printer.print_string(f", {keyword} [")
+                printer.print_list(rules, lambda rule: _print_rule(printer, rule))
+                printer.print_string("]")
+        printer.print_string(", as_written" if plan.as_written else "")
         printer.print_string(_stages_text(plan.stages) if plan.stages else "")
         if plan.slots:
             _print_slots(printer, plan.slots)
@@ -375,6 +377,8 @@ def _parse_rule(parser: AttrParser) -> Rule:
 
 _MORE: dict[str, Callable[[AttrParser], Any]] = {
     "stored": lambda parser: _list(parser, lambda: _parse_rule(parser)),
+    "unpaid": lambda parser: _list(parser, lambda: _parse_rule(parser)),
+    "as_written": lambda parser: True,
     "stages": _parse_stages,
     "slots": _parse_slots,
     "micro_batches": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),

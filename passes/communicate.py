@@ -36,6 +36,7 @@ from ..ir.ops.move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    UnpaidOp,
 )
 from ..ir.orders import axis_of, text
 from .moves import Step, steps
@@ -73,6 +74,9 @@ def _lower(move: MoveOp, mesh: Mesh) -> None:
 
 def _operators(move: MoveOp, value: SSAValue, mesh: Mesh) -> Iterator[Mover]:
     have, need = tensor_of(value), tensor_of(move.out)
+    if move.unpaid:
+        yield UnpaidOp.of(value, path=move.path.data, where=where_of(move), out=need, axes=move.unpaid)
+        return
     if have.pool != need.pool:
         paid = replace(have, owes=()) if HOST in (have.pool, need.pool) else ready(have, need, mesh)
         for made in _chain(move, value, paid, mesh):

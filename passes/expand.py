@@ -34,6 +34,8 @@ from .sends import sends
 from .titles import title_of
 
 MERGES = {"expert_tokens": "expert_tokens = batch_size·seq_len·top_k/experts"}
+TITLES = {"transfer": "send/recv", "unpaid": "slice taken as the whole"}
+"""What moves are called, where not as they are named."""
 ROLE_KIND = {Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE, Role.MOVE: Kind.COMM}
 HOST_PLACES = np.empty((1, 0), dtype=np.int64)
 
@@ -231,7 +233,7 @@ def _title(op: Operator, name: str) -> str:
         return title_of(plain_path(op.path.data))
     if op.RULE.role is Role.HOST:
         return {"scatter": "Scatter input", "gather": "Gather output"}[name]
-    kind = op.collective if isinstance(op, Collective) else {"transfer": "send/recv"}.get(name, name)
+    kind = op.collective if isinstance(op, Collective) else TITLES.get(name, name)
     merge = f" of {KINDS[op.kind].called}" if isinstance(op, Reduction) and op.kind != SUM else ""
     users = [use.operation for use in op.out.uses]
     user = users[0].path.data.rsplit(".", 1)[-1] if users and isinstance(users[0], Operator) else "layers"

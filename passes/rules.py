@@ -48,7 +48,7 @@ def pool_of(plan: Plan, path: str, layer: int | None) -> str:
 
 def boundaries(plan: Plan) -> set[int]:
     """Layers at which a rule or a placing starts or stops to apply."""
-    ranges = [layer_range(at) for each in (*plan.rules, *plan.stores, *plan.places) for at in each.at]
+    ranges = [layer_range(at) for each in (*plan.rules, *plan.stores, *plan.unpaid, *plan.places) for at in each.at]
     return {edge for r in ranges if r for edge in (r[0], r[1] + 1)}
 
 

@@ -22,7 +22,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ..diagnostics import Diagnostic, Refused
-from ..ir.debts import SUM, debt, debtors, kind_of
+from ..ir.debts import SUM, debt, debtor, debtors, kind_of
 from ..ir.dims import Sizes, number, ratio, rounded_up
 from ..ir.layout import Dim, Tensor
 from ..ir.mesh import Mesh
@@ -36,6 +36,7 @@ from ..ir.orders import axes_of
 from ..ir.plan import Plan
 from .cuts import Cuts, Place
 from .store import Stores
+from .unpaid import Unpaid
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class ShardPass(ModulePass):
         plan, mesh = plan_of(op), mesh_of(op)
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to shard by", hint="name a strategy"))
-        cuts, stores = Cuts(plan, mesh, sizes_of(op)), Stores(plan, mesh)
+        cuts, stores, unpaid = Cuts(plan, mesh, sizes_of(op)), Stores(plan, mesh), Unpaid(plan, mesh)
         _without_moves(op)
         paid: dict[SSAValue, set[Tensor]] = {}
         while True:
-            sharder = _Sharder(cuts, stores, paid)
+            sharder = _Sharder(cuts, stores, unpaid, paid)
             body = sharder.block(op.body.block.ops)
-            if problems := [*cuts.problems.values(), *stores.problems.values()]:
+            if problems := [*cuts.problems.values(), *stores.problems.values(), *unpaid.problems.values()]:
                 raise Refused(*problems)
             if not sharder.refused.keys() - paid.keys():
                 break
@@ -62,6 +63,8 @@ class ShardPass(ModulePass):
         working = {axis for inner, _ in operators(op) for axis in mesh.axes_of(tensor_of(inner.out).pool)}
         if idle := [axis for axis in mesh.axes if axis in working - cuts.used and mesh.size((axis,)) > 1]:
             raise Refused(*(_idle(axis, mesh, plan) for axis in idle))
+        if nothing := unpaid.idle():
+            raise Refused(*nothing)
         replace_body(op, body)
         annotate(op, sizes=_routed(op, mesh))
 
@@ -113,6 +116,7 @@ class _Sharder:
 
     cuts: Cuts
     stores: Stores
+    unpaid: Unpaid
     paid: dict[SSAValue, set[Tensor]]
     refused: dict[SSAValue, None] = field(default_factory=dict)
     needs: dict[SSAValue, set[Tensor]] = field(default_factory=dict)
@@ -159,6 +163,18 @@ class _Sharder:
             if value in self.env:
                 self.cuts.check_order(self._made(value), tensor_of(self.env[value]), need, place)
         self._emit(op, [self._operand(v, need, place) for v, need in zip(op.operands, needs, strict=True)], out)
+        if forgone := self.unpaid.axes(op, cuts, self.cuts.ordered(owed), place):
+            self._forgo(op, forgone)
+
+    def _forgo(self, op: Operator, axes: tuple[str, ...]) -> None:
+        """Whoever uses the result takes what a GPU has of it for the whole, as far as it is owed over these axes."""
+        made = self.env[op.out]
+        rest = tuple(owed for owed in tensor_of(made).owes if debtor(owed) not in axes)
+        move = MoveOp.of(
+            made, path=op.path.data, where=where_of(op), out=replace(tensor_of(made), owes=rest), unpaid=axes
+        )
+        self.out.append(move)
+        self.env[op.out] = move.out
 
     def _made(self, value: SSAValue) -> Tensor:
         """The layout of the rows that a value was computed of, as they were made of tokens."""

@@ -117,6 +117,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "all_gather": [Example((X,), OVER_TP | {"dim": "seq_len"})],
     "all_to_all": [Example((X,), OVER_TP | {"dim": "seq_len", "to": "hidden"})],
     "slice": [Example((X,), OVER_TP | {"dim": "hidden"})],
+    "unpaid": [Example((X,), OVER_TP)],
     "transfer": [Example((X,))],
     "scatter": [Example((X,))],
     "gather": [Example((X,))],

@@ -20,6 +20,7 @@ from .move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    UnpaidOp,
 )
 from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
 from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
@@ -34,7 +35,7 @@ COMPUTE = (
     GroupRatingOp, GroupLimitOp, TopKOp, AssignOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (
-    MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, TransferOp, ScatterOp, GatherOp,
+    MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, UnpaidOp, TransferOp, ScatterOp, GatherOp,
 )  # fmt: skip
 PROGRAM = (WeightOp, StateOp, InputOp, OutputOp, RepeatOp, YieldOp)
 

@@ -58,9 +58,13 @@ def stated(order: StringAttr | None) -> Levels:
 
 @irdl_op_definition
 class MoveOp(Mover):
-    """`have` (the operand's type) is to become `need` (the result's type)."""
+    """`have` (the operand's type) is to become `need` (the result's type).
+
+    What is owed over `unpaid` is not paid: see `UnpaidOp`.
+    """
 
     name = "dag.move"
+    unpaid = opt_prop_def(ArrayAttr[StringAttr])
 
 
 class Collective(Mover):
@@ -152,6 +156,15 @@ class SliceOp(Mover):
     @property
     def over(self) -> tuple[str, ...]:
         return tuple(axis.data for axis in self.axes)
+
+
+@irdl_op_definition
+class UnpaidOp(Mover):
+    """Takes a GPU's addend for the whole value: what is owed over `axes` is never paid. Not what the model computes."""
+
+    name = "dag.unpaid"
+    axes = prop_def(ArrayAttr[StringAttr])
+    RULE: ClassVar[Rule] = Rule(role=Role.ROUTING)
 
 
 @irdl_op_definition

@@ -9,6 +9,7 @@
 * transfer                     a paid value, laid out in any way on another pool of GPUs
 * scatter, gather              between a whole, paid value on the host and a paid one on GPUs
 * dag.move                     no debt begins in a move
+* unpaid                       never: what is owed is to be paid
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from ...ir.ops.move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    UnpaidOp,
     stated,
 )
 from ...ir.orders import CONTIGUOUS, Levels, axes_of, cut, text
@@ -192,9 +194,16 @@ def _on_host(tensor: Tensor) -> None:
 
 
 def _move(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    if cast(MoveOp, op).unpaid:
+        _forgone(op, before, after)
     if begun := [axis for axis in after.owes if axis not in before.owes]:
         raise _Illegal(f"begins to owe a sum over {begun[0]}", "unpaid")
     return after
+
+
+def _forgone(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    gone = tuple(owed for owed in before.owes if owed not in after.owes)
+    raise _Illegal(f"takes an addend for the whole value, which owes {debts_text(gone)} that no one pays", "unpaid")
 
 
 _AFTER: dict[type[Mover], Callable[[Mover, Tensor, Tensor], Tensor]] = {
@@ -207,4 +216,5 @@ _AFTER: dict[type[Mover], Callable[[Mover, Tensor, Tensor], Tensor]] = {
     ScatterOp: _scatter,
     GatherOp: _gather,
     MoveOp: _move,
+    UnpaidOp: _forgone,
 }

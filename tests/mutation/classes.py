@@ -44,6 +44,7 @@ class Fault(Generic[Injector]):
 
 GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "missing reduction": Fault("F1", reductions.missing),
+    "addend taken for the sum": Fault("F1 F6", reductions.unpaid),
     "double reduction": Fault("F2", reductions.double),
     "sum of a whole value": Fault("F2", reductions.of_whole_values),
     "full and partial together": Fault("F3", reductions.for_one_user),
@@ -136,6 +137,7 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
 
 MODULE_FAULTS: dict[str, Fault[ModuleInjector]] = {
     "missing reduction": Fault("F1", module_moves.no_reduction),
+    "addend taken for the sum": Fault("F1 F6", module_moves.unpaid, numeric=False),
     "double reduction": Fault("F2", module_moves.double_reduction),
     "reduction after bias, residual or norm": Fault("F4 F5 F6", module_moves.late_reduction),
     "scaled by members": Fault("F25", module_moves.scaled),

@@ -30,6 +30,7 @@ from dagc.ir.ops.move import (
     ScatterOp,
     SliceOp,
     TransferOp,
+    UnpaidOp,
 )
 from dagc.ir.ops.program import InputOp, OutputOp
 
@@ -149,7 +150,7 @@ class Machine:
             case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp():
                 group = [self._read(event, 0, gpu) for gpu in event.members]
                 made = dict(zip(event.members, exchanged(op, row.reads[0].names, group), strict=True))
-            case SliceOp():
+            case SliceOp() | UnpaidOp():
                 (gpu,) = event.members
                 made = {gpu: self._sliced(event, gpu)}
             case MergeOp():

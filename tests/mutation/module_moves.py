@@ -22,6 +22,7 @@ from dagc.ir.ops.move import (
     Reduction,
     SliceOp,
     TransferOp,
+    UnpaidOp,
 )
 from dagc.ir.ops.pointwise import ScaleOp
 from dagc.ir.ops.program import WeightOp
@@ -37,6 +38,21 @@ def no_reduction(module: ModuleOp) -> Mutants:
     """An all-reduce left out; a reduce-scatter that only cuts."""
     yield from each(module, AllReduceOp, drop)
     yield from each(module, ReduceScatterOp, instead(SliceOp))
+
+
+def unpaid(module: ModuleOp) -> Mutants:
+    """An addend taken for the sum, as a plan may ask for."""
+
+    def forgo(op: Operation) -> None:
+        assert isinstance(op, AllReduceOp)
+        new = UnpaidOp.of(op.operands[0], path=op.path.data, out=tensor_of(op.out), axes=op.over)
+        assert op.parent is not None
+        op.parent.insert_op_before(new, op)
+        op.out.replace_all_uses_with(new.out)
+        op.detach()
+        op.erase()
+
+    yield from each(module, AllReduceOp, forgo)
 
 
 def double_reduction(module: ModuleOp) -> Mutants:

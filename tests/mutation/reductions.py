@@ -11,7 +11,7 @@ from dagc.ir.debts import LSE, SUM
 from dagc.ir.deployment import Deployment, Kind, Row
 from dagc.ir.op import Operator, tensor_of
 from dagc.ir.ops.linear import AddBiasOp
-from dagc.ir.ops.move import AllReduceOp, ReduceScatterOp, Reduction, SliceOp
+from dagc.ir.ops.move import AllReduceOp, ReduceScatterOp, Reduction, SliceOp, UnpaidOp
 from dagc.ir.ops.normalize import Normalize
 from dagc.ir.ops.pointwise import ActivateOp, AddOp, ScaleOp
 
@@ -106,6 +106,17 @@ def scaled(deployment: Deployment) -> Mutants:
         members = row.places.shape[1]
         for factor in (1.0 / members, float(members)):
             yield f"{where(row)} × {factor:g}", inserted(deployment, row, _scale(row, factor))
+
+
+def unpaid(deployment: Deployment) -> Mutants:
+    """An addend taken for the sum, as a plan may ask for."""
+    for row in paying(deployment):
+        if isinstance(row.operator, AllReduceOp):
+            have, out = tensor_of(row.operator.operands[0]), tensor_of(row.operator.out)
+            operator = made(UnpaidOp, [have], out, {"path": row.path, "axes": row.operator.properties["axes"]})
+            places = row.gpus.reshape(-1, 1)
+            more = {"op": "unpaid", "kind": Kind.ROUTE, "places": places, "move": None, "operator": operator}
+            yield where(row), changed(deployment, row, **more)
 
 
 def _scale(row: Row, factor: float) -> Row:

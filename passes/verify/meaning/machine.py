@@ -17,7 +17,7 @@ from ....ir.debts import KINDS
 from ....ir.deployment import Deployment, EdgeKind, Link, Port, Row
 from ....ir.op import Indices, Operator, tensor_of
 from ....ir.ops import UNORDERED
-from ....ir.ops.move import Collective, GatherOp, MergeOp, Mover, ScatterOp, SliceOp, TransferOp
+from ....ir.ops.move import Collective, GatherOp, MergeOp, Mover, ScatterOp, SliceOp, TransferOp, UnpaidOp
 from ....ir.ops.program import InputOp
 from ..program import Identity
 from .addends import Addends
@@ -92,7 +92,7 @@ class Machine:
                 return self._gathered(row)
             case TransferOp():
                 return self._sent(row)
-            case SliceOp():
+            case SliceOp() | UnpaidOp():
                 return self._arranged(row)[0]
             case MergeOp():
                 return self._merged(row, op)
