@@ -99,7 +99,7 @@ def _kept(value: Any) -> dict[str, str]:
 
 def _axes(value: Any) -> dict[str, dict[str, str]]:
     """Axes; no dimension belongs to them."""
-    return {axis: {} for axis in _names(value, "an axis, or a list of axes")}
+    return {axis: {} for axis in names(value, "an axis, or a list of axes")}
 
 
 def _order(value: Any) -> str:
