@@ -126,10 +126,9 @@ PLANS = {
     "slots, tokens replicated": plan(
         (*EP_REPLICATED, rule("embed head", "ep", "vocab")), slots=Slots(redundant="gpus"), ep=4),
     "slots, tokens gathered": plan(EP_ALLGATHER, slots=Slots(redundant="gpus"), ep=4),
-    "slots placed, experts zigzag": plan(
-        (EP[0], rule("*.experts", "ep", experts="zigzag")),
-        slots=Slots(placement=((3, 0, 1, 1), (2, 3, 0, 2))), ep=2),
-    "slots×tp, pp": plan(EP + TP, "uneven", slots=Slots(total=6), pp=2, ep=2, tp=2),
+    "slots of a hot expert, zigzag": plan((EP[0], rule("*.experts", "ep", experts="zigzag")),
+        slots=Slots(redundant=4, replicas=((3, 3),)), ep=2),
+    "slots×tp, pp": plan(EP + TP, "uneven", slots=Slots(redundant=2), pp=2, ep=2, tp=2),
     "deepseek, slots": plan(DEEPSEEK, slots=Slots(redundant="gpus"), dp=2, tp=2),
     "folded, slots": plan(FOLDED, slots=Slots(redundant="gpus"), dp=2, tp=2, etp=2),
     "slots in gates of part of the experts": plan(

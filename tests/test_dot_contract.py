@@ -21,6 +21,8 @@ CASES = [
     ("mixtral-8x22b", "ep-replicated=8"), ("mixtral-8x22b", "ep=4,tp=2,pp=2"), ("llama-3.1-70b", "ulysses=8"),
     ("llama-3.1-70b", "cp=8"), ("llama-3.1-70b", "dp=2,tp=4,pp=2"), ("llama-3.1-70b", "hg=4,ds=2"),
     ("qwen3-30b-a3b", "ep=16"), ("qwen3-30b-a3b", "ep8×tp2"), ("qwen3-30b-a3b", "tp=8,pp=2"),
+    ("mixtral-8x7b", "ep-redundant=4"), ("mixtral-8x7b", "ep-folded=8"), ("mixtral-8x7b", "ep-allgather=4"),
+    ("mixtral-8x7b", "deepseek-prefill,dp=2,tp=2"),
     ("qwen1.5-moe-a2.7b", "ep=4"), ("llama-3.1-8b", "tp=1"), ("mixtral-8x7b", "cp=2,ep=4"),
     ("mixtral-8x7b", "dwdp=4"), ("llama-3.1-8b", "fsdp=4"),
 ]  # fmt: skip

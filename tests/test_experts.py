@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from small_models import MODELS, PLANS
+from small_models import EP, MODELS, PLANS, WEIGHTS, rule
+from small_models import plan as small
 from xdsl.dialects.builtin import DenseArrayBase, i64
 
 from dagc import driver
@@ -13,9 +15,11 @@ from dagc.backends.devices import devices
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.ir.deployment import EdgeKind
+from dagc.ir.evaluate import evaluate
 from dagc.ir.module import annotate, sizes_of
 from dagc.ir.ops.assign import AssignOp
 from dagc.ir.ops.program import WeightOp
+from dagc.ir.slots import Slots
 from dagc.job import Job, Request
 from dagc.passes.verify import coverage, verify_module
 from dagc.pipeline import lower
@@ -59,6 +63,19 @@ def test_deepseek_prefill_unit_sends_what_its_report_says() -> None:
     assert sent(job, "all-to-all", "moe.dispatch") == sent(job, "all-to-all", "moe.experts.down_proj") == rows
     tokens = TOKENS // 8 * HIDDEN * 3 // 4
     assert sent(job, "all-gather", "attention_norm") == sent(job, "reduce-scatter", "attention.o_proj") == tokens
+
+
+def test_deepseek_v3s_own_units_hold_the_slots_of_its_report() -> None:
+    """Prefill: 32 GPUs, 256 experts and 32 copies; decode: 320 GPUs, one slot on each (section 3.4)."""
+    prefill = compiled("deepseek-v3", "deepseek-prefill", gpus=32, batch_size=64, seq_len=4096)
+    assert sent(prefill, "all-to-all", "moe.dispatch") == 64 * 4096 // 32 * 8 * 7168 * 31 // 32
+    request = Request("deepseek-v3", ("deepseek-decode",), baseline="none", gpus=320, batch_size=5120, kv_len=4096,
+                      phases=("decode",))  # fmt: skip
+    (job,) = plan(request)
+    decode = driver.compile_job(job, request)
+    assert sent(decode, "all-to-all", "moe.dispatch") == -(-5120 // 320 * 8 * 7168 * 319 // 320)
+    figures = [job.figures["slots"] for job in (prefill, decode)]
+    assert [(f["slots"], f["slots_per_gpu"], len(f["replicated"])) for f in figures] == [(288, 9, 32), (320, 1, 64)]
 
 
 @pytest.mark.parametrize("mesh", [None, "etp=4,tp=1"])
@@ -215,12 +232,18 @@ def test_two_strategies_do_not_both_place_experts() -> None:
         placed("ep-redundant=2,deepseek-prefill", 16)
 
 
+ZIGZAG = (rule("*", "ep", "batch_size"), rule("*.experts", "ep", experts="zigzag"))
+PLACED = Slots(placement=((3, 0, 1, 1), (2, 3, 0, 2)))
+
+
 def test_experts_elsewhere_than_the_plan_places_them_are_found() -> None:
     logical = build(MODELS["moe"])
-    places = {"slots placed, experts zigzag": "the placement lists", "slots of hot experts": "slots of expert"}
-    for name, problem in places.items():
-        annotate(logical, plan=PLANS[name], sizes=sizes_of(logical).bind(B=4, S=8))
+    hot = PLANS["slots of hot experts"]
+    for made, problem in ((small(ZIGZAG, slots=PLACED, ep=2), "the placement lists"), (hot, "slots of expert")):
+        annotate(logical, plan=made, sizes=sizes_of(logical).bind(B=4, S=8))
         module = lower(logical.clone())
+        inputs = {"input": np.random.default_rng(0).integers(0, 24, (4, 8))}
+        assert np.allclose(evaluate(module, inputs, WEIGHTS), evaluate(logical, inputs, WEIGHTS), rtol=1e-9)
         assert verify_module(module, logical).holds
         for op in module.walk():
             if isinstance(op, WeightOp | AssignOp) and op.slots:
@@ -232,7 +255,7 @@ def test_experts_elsewhere_than_the_plan_places_them_are_found() -> None:
 
 def test_every_expert_has_a_slot_or_the_program_is_not_the_models() -> None:
     logical = build(MODELS["moe"])
-    annotate(logical, plan=PLANS["slots×tp, pp"], sizes=sizes_of(logical).bind(B=4, S=8))
+    annotate(logical, plan=small(EP, slots=Slots(total=6), ep=2), sizes=sizes_of(logical).bind(B=4, S=8))
     module = lower(logical.clone())
     for op in module.walk():
         if isinstance(op, WeightOp | AssignOp) and op.slots:
