@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
 from .choosing import kept
 from .diagnostics import Diagnostic, Refused
+from .dividing import check_divisible, in_micro_batches, least_division, one_at_a_time
 from .frontends.build import build
 from .frontends.model import Cluster, Phase
 from .ir.deployment import Deployment
@@ -18,7 +18,6 @@ from .ir.local import FULL_NAMES
 from .ir.module import annotate, sizes_of
 from .ir.plan import Plan
 from .job import HUB, PATHS, Drawn, Job, Request
-from .passes.divide import divided
 from .passes.judge import fits, judge, overloads
 from .passes.loads import Links, loads
 from .passes.measure import measure
@@ -39,15 +38,15 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     if job.plan is None:
         return job
     try:
-        _check_micro_batches(job)
+        check_divisible(job)
         logical = build(job.model, job.phase)
         annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         job.logical = text_of(logical)
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
         job.figures = measure(job.module, job.cluster.kinds, request.fused_attention)
-        least = _divided(job, request)
+        least = least_division(job, request)
         if least and fits(least[1]):
-            return compile_job(_in_micro_batches(job, *least), request, watch)
+            return compile_job(in_micro_batches(job, *least), request, watch)
         chosen = chosen_of(request.algorithm)
         job.drawn = Drawn(tuple(_facts(job)), request.per_expert, HUB, chosen, job.cluster.gpus_per_node)
         hubs = emitted(job.module, job.model.name, job.drawn)
@@ -55,46 +54,13 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         job.graph = _in_paths(job, hubs) if request.collectives == PATHS else hubs
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module), numbers)
-        job.assumed += tuple(_one_at_a_time(job))
+        job.assumed += tuple(one_at_a_time(job))
         said = judge(job.figures, f"{job.model.name} {job.name}", request.max_imbalance)
         heavy = overloads(job.figures, least[1] if least else None, f"{job.model.name} {job.name}", job.cluster.stated)
         job.diagnostics += [*job.verdict.diagnostics, *heavy, *said]
     except Refused as refused:
         job.diagnostics += [replace(d, where=f"{job.name}: {d.where}") for d in refused.diagnostics]
     return job
-
-
-def _check_micro_batches(job: Job) -> None:
-    batch, runs = job.batch, job.micro_batches
-    if batch and batch % runs:
-        works = [count for count in range(1, min(batch, 4096) + 1) if batch % count == 0]
-        problem = f"a batch of {batch} sequences does not go through in {runs} equal micro-batches"
-        expected = f"a divisor of {batch} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})"
-        hint = f"use --micro-batches {max(count for count in works if count <= runs)}"
-        raise Refused(Diagnostic("micro-batches", problem, "", expected, str(runs), hint))
-
-
-def _divided(job: Job, request: Request) -> tuple[int, dict[str, Any]] | None:
-    """Where a deployment does not fit, and no one said in how many micro-batches: the fewest that do, or the most."""
-    if job.module is None or not (job.plan and job.plan.divisible) or fits(job.figures):
-        return None
-    return divided(job.module, job.cluster.kinds, request.fused_attention)
-
-
-def _in_micro_batches(job: Job, runs: int, figures: dict[str, Any]) -> Job:
-    """The job as it fits, and why: the memory of the GPUs that need most."""
-    assert job.plan is not None
-    before, after = (max(part["peak_bytes"] for part in each["classes"]) for each in (job.figures, figures))
-    why = f"{before / 1e9:.1f} GB a GPU, so it needs {after / 1e9:.1f} of {job.cluster.memory / 1e9:.1f} GB"
-    said = f"{job.name}: micro_batches = {runs} (the fewest that fit: at once the batch needs {why})"
-    return replace(job, plan=replace(job.plan, micro_batches=runs, divisible=False), assumed=(*job.assumed, said))
-
-
-def _one_at_a_time(job: Job) -> Iterator[str]:
-    """What a pipeline does with a batch that is not divided."""
-    plan = job.plan
-    if plan and plan.stages and plan.micro_batches == 1 and (stages := plan.size(plan.stages.axis)) > 1:
-        yield f"{job.name}: micro_batches = 1 (one forward pass: of {stages} stages one works at a time)"
 
 
 def _in_paths(job: Job, hubs: Deployment) -> Deployment:

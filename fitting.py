@@ -3,7 +3,7 @@
     stages over pp: fit, capacity 900 MB, pp = 16     →     stages over pp: 2, 2, …, 2
 
 The model is lowered as a single stage, its layers are weighed (`passes/footprint.py`), and the cut is found among them
-(`passes/stages.py`). Refused, with the arithmetic, where no cut fits.
+(`passes/partition.py`). Refused, with the arithmetic, where no cut fits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .ir.mesh import Mesh
 from .ir.module import annotate, sizes_of
 from .ir.plan import Axis, Fit, Plan, Rule, Stages
 from .passes.footprint import DEFAULT, Footprint, footprint
-from .passes.stages import Load, balanced, fastest, fewest
+from .passes.partition import Load, balanced, fastest, fewest
 from .pipeline import lower
 
 WIDEST = 1024

@@ -24,7 +24,7 @@ from ..ir.ops.attention import CACHES
 from ..ir.ops.program import RepeatOp, WeightOp
 from .liveness import alive
 from .measure import flops, stored
-from .stages import Load
+from .partition import Load
 
 SUMMED = ("weights", "kv_cache", "activations", "buffers")
 """What each layer takes for itself: its parameters, its keys and values, its result, its largest intermediate (values

@@ -26,7 +26,7 @@ from dagc.frontends.build import build
 from dagc.ir.module import annotate, sizes_of
 from dagc.job import Job, Request
 from dagc.passes.footprint import Footprint, footprint
-from dagc.passes.stages import fewest
+from dagc.passes.partition import fewest
 from dagc.pipeline import lower
 from dagc.planning import plan
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagc.passes.stages import Load, balanced, fastest, fewest
+from dagc.passes.partition import Load, balanced, fastest, fewest
 
 SIZES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=7)
 

@@ -1,0 +1,46 @@
+"""In how many micro-batches a batch goes through: as many as asked for, or the fewest that fit the memory (DEP5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from .diagnostics import Diagnostic, Refused
+from .job import Job, Request
+from .passes.divide import divided
+from .passes.judge import fits
+
+
+def check_divisible(job: Job) -> None:
+    """Refused where the batch does not go through in so many equal parts, with the numbers that work."""
+    batch, runs = job.batch, job.micro_batches
+    if batch and batch % runs:
+        works = [count for count in range(1, min(batch, 4096) + 1) if batch % count == 0]
+        problem = f"a batch of {batch} sequences does not go through in {runs} equal micro-batches"
+        expected = f"a divisor of {batch} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})"
+        hint = f"use --micro-batches {max(count for count in works if count <= runs)}"
+        raise Refused(Diagnostic("micro-batches", problem, "", expected, str(runs), hint))
+
+
+def least_division(job: Job, request: Request) -> tuple[int, dict[str, Any]] | None:
+    """Where a deployment does not fit, and no one said in how many micro-batches: the fewest that do, or the most."""
+    if job.module is None or not (job.plan and job.plan.divisible) or fits(job.figures):
+        return None
+    return divided(job.module, job.cluster.kinds, request.fused_attention)
+
+
+def in_micro_batches(job: Job, runs: int, figures: dict[str, Any]) -> Job:
+    """The job as it fits, and why: the memory of the GPUs that need most."""
+    assert job.plan is not None
+    before, after = (max(part["peak_bytes"] for part in each["classes"]) for each in (job.figures, figures))
+    why = f"{before / 1e9:.1f} GB a GPU, so it needs {after / 1e9:.1f} of {job.cluster.memory / 1e9:.1f} GB"
+    said = f"{job.name}: micro_batches = {runs} (the fewest that fit: at once the batch needs {why})"
+    return replace(job, plan=replace(job.plan, micro_batches=runs, divisible=False), assumed=(*job.assumed, said))
+
+
+def one_at_a_time(job: Job) -> Iterator[str]:
+    """What a pipeline does with a batch that is not divided."""
+    plan = job.plan
+    if plan and plan.stages and plan.micro_batches == 1 and (stages := plan.size(plan.stages.axis)) > 1:
+        yield f"{job.name}: micro_batches = 1 (one forward pass: of {stages} stages one works at a time)"
