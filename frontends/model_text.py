@@ -8,13 +8,36 @@ What the description leaves out is listed under `Model.assumed`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from ..diagnostics import Diagnostic
-from .consistency import head_problems, head_size_problems, layer_problems, router_problems
-from .model import Attention, FeedForward, MixtureOfExperts, Model
+from .consistency import group_problems, head_problems, head_size_problems, layer_problems, router_problems
+from .model import Attention, FeedForward, Latent, MixtureOfExperts, Model
 from .parsed import Parsed
-from .schema import Flag, LayerList, Layers, Name, Size, Strict, checked
+from .schema import MAX_SIZE, Flag, LayerList, Layers, Name, Size, Strict, checked
+
+
+class LatentText(Strict):
+    """What heads of latent attention share; a query is made through `q_rank` if that is given."""
+
+    q_rank: Size | None = None
+    kv_rank: Size
+    d_nope: Size
+    d_rope: Size
+    d_v: Size
+
+
+class RoutingText(Strict):
+    """How tokens choose experts, where it is not by the top-k of a softmax."""
+
+    scoring: Literal["softmax", "sigmoid"] = "softmax"
+    scale: Annotated[float, Field(gt=0, lt=MAX_SIZE)] = 1.0
+    correction: Flag = False
+    groups: Size = 1
+    top_groups: Size = 1
+    group_best: Size = 1
 
 
 class ModelText(Strict):
@@ -46,8 +69,14 @@ class ModelText(Strict):
     o_bias: Flag = False
     qk_norm: Flag = False
     dtype: Literal["bf16", "f16", "f32", "f8"] = "bf16"
+    latent: LatentText | None = None
+    routing: RoutingText | None = None
 
 
+PARTS = ("latent", "routing")
+"""Keys that few models have; that one lacks them is not worth saying."""
+INSTEAD = ("kv_heads", "d_k", "rope", "window", "qkv_bias", "o_bias", "qk_norm")
+"""Keys of grouped attention that say nothing where heads share a latent."""
 NEEDS: dict[str, str] = {
     "top_k": "experts",
     "normalize": "experts",
@@ -56,6 +85,7 @@ NEEDS: dict[str, str] = {
     "dense_layers": "experts",
     "dense_ffn": "dense_layers",
     "tied": "vocab",
+    "routing": "experts",
 }
 """Keys that say something only where another is given."""
 
@@ -87,7 +117,15 @@ def described_model(parsed: Parsed) -> tuple[Model | None, list[Diagnostic]]:
 
 def _problems(text: ModelText, parsed: Parsed) -> Iterator[Diagnostic]:
     yield from head_problems(text.heads, text.kv_heads, parsed.where)
-    if text.d_k is None:
+    for key in INSTEAD if text.latent else ():
+        if key in text.model_fields_set:
+            yield Diagnostic("unknown-key", f"key {key} says nothing beside latent", parsed.where(key))
+    if text.routing:
+        routing = text.routing
+        yield from group_problems(
+            text.experts, routing.groups, routing.top_groups, lambda name: parsed.where("routing", name)
+        )
+    if text.d_k is None and text.latent is None:
         yield from head_size_problems(text.hidden, text.heads, parsed.where)
     yield from router_problems(text.experts, text.top_k, parsed.where)
     yield from layer_problems(text.dense_layers, text.layers, parsed.where)
@@ -125,6 +163,10 @@ def _layers(text: ModelText) -> tuple[str, ...]:
 
 
 def _attention(text: ModelText) -> Attention:
+    if text.latent:
+        latent = Latent(**text.latent.model_dump())
+        size = latent.d_nope + latent.d_rope
+        return Attention(text.heads, text.heads, size, rope=True, causal=text.causal, latent=latent)
     return Attention(
         heads=text.heads,
         kv_heads=text.kv_heads or text.heads,
@@ -148,7 +190,8 @@ def _experts(text: ModelText) -> MixtureOfExperts | None:
         return None
     shared = FeedForward(text.shared_ffn, text.activation, text.gated) if text.shared_ffn else None
     expert = FeedForward(text.ffn, text.activation, text.gated)
-    return MixtureOfExperts(text.experts, text.top_k, expert, text.normalize, shared, text.shared_gate)
+    routing = text.routing.model_dump() if text.routing else {}
+    return MixtureOfExperts(text.experts, text.top_k, expert, text.normalize, shared, text.shared_gate, **routing)
 
 
 def _assumed(text: ModelText) -> Iterator[str]:
@@ -157,7 +200,8 @@ def _assumed(text: ModelText) -> Iterator[str]:
     derived["vocab"] = "none (hidden states in and out)"
     for key, field in ModelText.model_fields.items():
         stated = key in text.model_fields_set and (key not in derived or key == "vocab" or getattr(text, key))
-        if stated or field.is_required() or key == "experts" or (key in NEEDS and not getattr(text, NEEDS[key])):
+        moot = key in (*PARTS, "experts") or (text.latent is not None and key in INSTEAD)
+        if stated or field.is_required() or moot or (key in NEEDS and not getattr(text, NEEDS[key])):
             continue
         yield f"{key} = {derived.get(key) or _written(getattr(text, key))}"
 

@@ -9,7 +9,7 @@ import pytest
 
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.catalogue import builtin_models, find_model
-from dagc.frontends.model import Experiment
+from dagc.frontends.model import Attention, Experiment, Latent
 from dagc.frontends.quantity import quantity
 from dagc.frontends.source import experiment_of
 from dagc.frontends.strategy import resolve
@@ -174,6 +174,27 @@ def test_the_default_experiment() -> None:
     (model,) = found.models
     assert (model.name, len(model.layers), model.vocab, model.assumed) == ("moe-16x16", 16, None, ())
     assert (found.cluster.gpus, found.baseline, found.batch_size, found.seq_len) == (16, None, 128, 1024)
+
+
+SHARED = """\
+models:
+  - {name: shared, hidden: 64, layers: 2, heads: 4, ffn: 32, experts: 8, top_k: 2,
+     latent: {kv_rank: 16, d_nope: 8, d_rope: 4, d_v: 8},
+     routing: {scoring: sigmoid, scale: 2.5, correction: true, groups: 4, top_groups: 2, group_best: 2}}
+strategies: [ep=2]
+"""
+
+
+def test_latent_attention_and_routing_can_be_described(tmp_path: Path) -> None:
+    (model,) = read(tmp_path, SHARED).models
+    assert model.attention == Attention(4, 4, 12, rope=True, latent=Latent(None, 16, 8, 4, 8))
+    assert model.moe
+    assert (model.moe.scoring, model.moe.groups, model.moe.correction) == ("sigmoid", 4, True)
+    assert not any(text.startswith(("d_k", "rope", "latent", "routing")) for text in model.assumed)
+    problems = refused(tmp_path, SHARED.replace("ffn: 32", "ffn: 32, rope: true").replace("groups: 4", "groups: 3"))
+    assert [(d.code, d.where.rsplit(":", 1)[1]) for d in problems] == [("unknown-key", "2"), ("indivisible", "4")]
+    (alone,) = refused(tmp_path, SHARED.replace("experts: 8, top_k: 2,", ""))
+    assert alone.problem == "key routing says nothing without experts"
 
 
 def test_built_in_models_are_listed_and_found_in_any_spelling() -> None:
