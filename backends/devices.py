@@ -1,17 +1,20 @@
-"""devices.json: per GPU its stage, layers, experts, the slice of every weight it holds, its groups and their members.
+"""devices.json: per GPU its stage, layers, experts, the slice of every weight and cache it holds, its groups and their
+members.
 
     {"gpu": "3", "stage": "all", "layers": ["0-55"],
      "weights": {"layers[0-55].attention.q_proj.weight": {"hidden": [0, 6144], "heads": [18, 24], "d_k": [0, 128]}},
+     "caches": {"layers[0-55].attention.core.k_cache": {"batch_size": [0, 16], "kv_len": [[3, 8192, 4]], …}},
      "groups": {"tp": [0, 1, 2, 3, 4, 5, 6, 7]}, "peers": {"sends to": 11}}
 
 Index ranges are half-open. Where parts do not lie in runs, all of a part's are listed: [[0, 2], [14, 16]] of a zigzag,
 [[1, 16, 4]] of every 4th; [[0, 8], [130, 131]] of experts in slots. Past `EACH` GPUs those that hold the same slices
-share an entry, and groups and peers are left out.
+share an entry, and caches, groups and peers are left out; so are caches of a batch that is left unbound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,8 +26,9 @@ from ..ir.dims import Size, as_number
 from ..ir.layout import Dim
 from ..ir.local import levels
 from ..ir.mesh import Mesh
-from ..ir.module import layers_text, mesh_of, operators, plain_path
+from ..ir.module import layers_text, mesh_of, operators, plain_path, sizes_of
 from ..ir.op import Operator, tensor_of
+from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective
 from ..ir.ops.program import RepeatOp, WeightOp
 from ..ir.orders import CONTIGUOUS, Levels, indices
@@ -50,14 +54,17 @@ class _Pool:
     def __init__(self, module: ModuleOp, mesh: Mesh, pool: str, known: Peers) -> None:
         self.mesh, self.pool, self.peers = mesh, pool, known
         self.ids = mesh.ids(pool).reshape(-1)
+        self.sizes = sizes_of(module)
         self.weights: dict[str, tuple[Dim, ...]] = {}
+        self.caches: dict[str, tuple[Dim, ...]] = {}
         self.tables: dict[str, tuple[int, ...]] = {}
         self.layers: dict[str, None] = {}
         self.axes: dict[tuple[str, ...], None] = {}
         for op, repeat in operators(module):
             if tensor_of(op.out).pool == pool:
                 self._hold(op, repeat)
-        self.parts = {dim.axes: mesh.coordinate(pool, dim.axes) for dims in self.weights.values() for dim in dims}
+        kept = (dim for dims in (*self.weights.values(), *self.caches.values()) for dim in dims)
+        self.parts = {axes: mesh.coordinate(pool, axes) for axes in dict.fromkeys(dim.axes for dim in kept)}
 
     def _hold(self, op: Operator, repeat: RepeatOp | None) -> None:
         if repeat:
@@ -65,8 +72,16 @@ class _Pool:
         if isinstance(op, WeightOp):
             self.weights[_addressed(op, repeat)] = tensor_of(op.out).dims
             self.tables[_addressed(op, repeat)] = op.table
+        elif isinstance(op, CACHES):
+            self._keep(_addressed(op, repeat), tensor_of(op.out).dims)
         elif isinstance(op, Collective):
             self.axes[op.over] = None
+
+    def _keep(self, path: str, dims: tuple[Dim, ...]) -> None:
+        """A cache, with the sizes that this deployment has."""
+        bound = tuple(replace(dim, size=self.sizes.shown(dim.size)) for dim in dims)
+        if self.mesh.gpus <= EACH and all(isinstance(as_number(dim.size), int) for dim in bound):
+            self.caches[path] = bound
 
     def entries(self) -> Iterator[dict[str, Any]]:
         each = self.mesh.gpus <= EACH
@@ -79,6 +94,9 @@ class _Pool:
                 "weights": {path: self._slices(path, first) for path in self.weights},
             }
             if each:
+                entry["caches"] = {
+                    path: {dim.name: self._range(dim, first) for dim in dims} for path, dims in self.caches.items()
+                }
                 entry["groups"] = self._groups(int(self.ids[first]))
                 entry["peers"] = self.peers.get(int(self.ids[first]), {})
             yield entry
@@ -123,8 +141,8 @@ class _Pool:
         return found
 
 
-def _addressed(op: WeightOp, repeat: RepeatOp | None) -> str:
-    """A weight's path with the layers it is there for: layers[0-15].attention.q_proj.weight."""
+def _addressed(op: Operator, repeat: RepeatOp | None) -> str:
+    """A path with the layers it is there for: layers[0-15].attention.q_proj.weight."""
     path = plain_path(op.path.data)
     return path.replace("layers.", f"layers[{layers_text(op, repeat)}].", 1) if repeat else path
 
@@ -156,5 +174,5 @@ def runs(ids: np.ndarray) -> str:
 
 def _number(size: Size) -> int:
     value = as_number(size)
-    assert isinstance(value, int), "a weight's size is a number"
+    assert isinstance(value, int), "what is kept has numbers for sizes"
     return value

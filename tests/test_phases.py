@@ -13,6 +13,7 @@ from mutation.interpreter import run as judge
 from small_models import MODELS, STEP_PLANS, STEP_SIZES
 
 from dagc import driver
+from dagc.backends.devices import devices
 from dagc.cli import main
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
@@ -129,6 +130,17 @@ def test_a_cache_cut_along_its_tokens_is_appended_to_by_its_owner_and_merged(tmp
     job = compiled(replace(STEP, strategies=(str(tmp_path / "kvp.yaml"),), gpus=4))
     assert set(job.figures["per_layer"]["0-31"]) == {"all-reduce"}
     assert job.figures["classes"][0]["kv_cache_bytes"] == 32 * 2 * 64 * (8192 // 4) * 8 * 128 * 2
+
+
+def test_each_gpu_says_which_positions_of_the_cache_it_owns(tmp_path: Path) -> None:
+    rules = 'mesh: {kvp: gpus}\nrules:\n  - {at: "*.core", cut: {kvp: {kv_len: strided}}}\n'
+    (tmp_path / "kvp.yaml").write_text(rules)
+    job = compiled(replace(STEP, strategies=(str(tmp_path / "kvp.yaml"),), gpus=4))
+    assert job.module is not None
+    assert job.graph is not None
+    caches = [entry["caches"]["layers[0-31].attention.core.k_cache"] for entry in devices(job.module, job.graph)]
+    assert [cache["kv_len"] for cache in caches] == [[[rank, 8189 + rank, 4]] for rank in range(4)]
+    assert caches[0]["batch_size"] == [0, 64]
 
 
 @pytest.mark.parametrize("strategy", ["cp=8", "cp-zigzag=8", "ulysses=8", "tp-sp=8", "split-kv=8"])
