@@ -12,7 +12,7 @@ from ..diagnostics import Diagnostic
 
 BALANCED = 1.10
 """Largest/mean load up to which nothing is said."""
-HINT = "stages differ: give those with the embedding or the head fewer layers (--stages)"
+HINT = "stages differ: give those with the embedding or the head fewer layers (--stages fit, flops, or a list)"
 POOLS = "pools differ: give the one that does more work more GPUs (--mesh), or place other modules on it"
 
 

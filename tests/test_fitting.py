@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dagc import driver
 from dagc.diagnostics import Diagnostic, Refused
+from dagc.frontends.build import build
+from dagc.frontends.catalogue import find_model
+from dagc.ir.dialect import context
+from dagc.ir.module import annotate, plan_of
+from dagc.ir.plan import Stages
 from dagc.job import Job, Request
+from dagc.opt import PlanPass
+from dagc.passes.place import PlacePass
 from dagc.planning import plan
 
 MODEL = """\
@@ -186,3 +194,17 @@ def test_kinds_of_gpus_that_make_no_cluster(tmp_path: Path, cluster: str, code: 
 def test_as_many_gpus_as_the_kinds_have(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="the cluster is 2 × H100 \\+ 2 × A100"):
         unequal(tmp_path, "flops", gpus=8)
+
+
+def test_passes_by_hand_fit_too_and_place_alone_cannot() -> None:
+    """`dagc opt -p 'plan{strategy=pp stages=fit …},place'`; a module's text may still say `stages pp fit`."""
+    module = build(find_model("llama-3.1-8b", Path()))
+    PlanPass("pp", gpus=4, stages="fit", batch_size=8, seq_len=1024).apply(context(), module)
+    made = plan_of(module)
+    assert made is not None
+    assert made.stages is not None
+    assert isinstance(made.stages.layers, tuple)
+    assert sum(made.stages.layers) == 32
+    annotate(module, plan=replace(made, stages=Stages("pp", "fit")))
+    with pytest.raises(Refused, match="how fit cuts the layers is not found yet"):
+        PlacePass().apply(context(), module)
