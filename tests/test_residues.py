@@ -126,7 +126,7 @@ def test_contractions_are_those_of_integers(monkeypatch: pytest.MonkeyPatch) -> 
     specs = contractions(monkeypatch)
     assert len(specs) >= 7
     for spec in [*specs, "ab,bc->ca", "a,b->ab", "a,a->", "ab,ab->ba"]:
-        sizes = dict(zip("abcdehkstx", (2, 3, 4, 2, 3, 5, 2, 3, 2, 2), strict=True))
+        sizes = dict(zip("abcdefghkstx", (2, 3, 4, 2, 3, 4, 3, 5, 2, 3, 2, 2), strict=True))
         first, second = (tuple(sizes[x] for x in word) for word in spec.split("->")[0].split(","))
         a, b = random_residues(spec, first, 0), random_residues(spec, second, 1)
         assert exactly(np.einsum(spec, a, b)) == plainly(spec, a, b).tolist(), spec
