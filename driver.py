@@ -18,6 +18,7 @@ from .ir.local import FULL_NAMES
 from .ir.module import annotate, sizes_of
 from .ir.plan import Plan
 from .job import HUB, PATHS, Drawn, Job, Request
+from .passes.expand import working_pools
 from .passes.judge import fits, judge, overloads
 from .passes.loads import Links, loads
 from .passes.measure import measure
@@ -99,7 +100,12 @@ def _facts(job: Job) -> Iterator[str]:
     layers = f"{len(model.layers)} layers · hidden {model.hidden}"
     yield f"batch {runs}{batch} × {tokens} · {layers}{experts} · {model.dtype}"
     if job.plan:
-        yield f"{job.role}: {_mesh_text(job.plan)}" + (f" · {job.plan.about}" if job.plan.about else "")
+        idle = [pool.name for pool in job.plan.pools if job.module and pool.name not in working_pools(job.module)]
+        yield (
+            f"{job.role}: {_mesh_text(job.plan)}"
+            + f" · idle here: {', '.join(idle)}" * bool(idle)
+            + (f" · {job.plan.about}" if job.plan.about else "")
+        )
 
 
 def _mesh_text(plan: Plan) -> str:

@@ -48,6 +48,7 @@ class Request:
     collectives: str = HUB
     algorithm: tuple[str, ...] = ()
     as_written: bool = False
+    all_regimes: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from .diagnostics import Diagnostic, Refused
 from .fitting import fitted, is_open
 from .frontends.build import build
 from .frontends.model import Experiment, Model, Phase
+from .frontends.regimes import SYMBOLS, regimes, under
 from .frontends.source import experiment_of
 from .frontends.stages_text import interleaved
 from .frontends.strategy import alternatives, has_stages, resolve
@@ -80,9 +81,27 @@ class _Planner:
         for phase in self.phases:
             sizes = self._sizes(batch, phase)
             said = [tuple(dict.fromkeys((*self.assumed, *job.assumed))) for job in jobs]
-            yield from folded(
-                [replace(job, phase=phase, sizes=sizes, assumed=a) for job, a in zip(jobs, said, strict=True)]
-            )
+            made = [replace(job, phase=phase, sizes=sizes, assumed=a) for job, a in zip(jobs, said, strict=True)]
+            yield from folded([one for job in made for one in self._regimes(job)])
+
+    def _regimes(self, job: Job) -> Iterator[Job]:
+        """A job for the regime that the sizes are in; for each where they are unbound, or where all are asked for."""
+        try:
+            found = regimes(job.plan) if job.plan else ()
+        except Refused as refused:
+            yield replace(job, plan=None, diagnostics=list(refused.diagnostics))
+            return
+        for regime in found:
+            symbol = SYMBOLS[regime.name]
+            size = job.sizes.get(symbol, job.sizes["S"])
+            if size is None or regime.has(size) or self.request.all_regimes:
+                assert job.plan is not None
+                plan, sizes = under(job.plan, regime), job.sizes
+                if size is not None and not regime.has(size):
+                    sizes = {**sizes, symbol: None}
+                yield replace(job, plan=plan, strategy=plan.name, sizes=sizes, asked=f"{job.asked}[{regime}]")
+        if not found:
+            yield job
 
     def _jobs(self, text: str, role: str, mesh: str | None, make: Callable[[str], Plan]) -> Iterator[Job]:
         """What a text names, or each alternative that it lists."""

@@ -5,7 +5,7 @@ pools:
   experts:   {mesh: {ep: gpus}, idle: allowed}      # idle: nothing need be placed on it
 place:                                              # later entries win
   - {at: "*",         on: attention}
-  - {at: "*.experts", on: experts}
+  - {at: "*.experts", on: experts}                  # when: "seq_len > 4096": only at such sizes (`regimes`)
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import Field
 from ..diagnostics import Diagnostic, nearest
 from ..ir.plan import Placing, PoolAxes
 from .parsed import Parsed, shown
+from .regimes import When
 from .schema import Strict
 from .strategy_values import AxisName, Parts, Places
 
@@ -30,6 +31,7 @@ class PoolText(Strict):
 class PlaceText(Strict):
     at: Places
     on: str
+    when: When | None = None
 
 
 Pools = Annotated[dict[AxisName, PoolText], Field(max_length=64)]
@@ -68,4 +70,4 @@ def pools_of(pools: dict[str, PoolText], parsed: Parsed) -> tuple[PoolAxes, ...]
 
 def places_of(places: list[PlaceText], parsed: Parsed) -> tuple[Placing, ...]:
     """What runs where, later entries last."""
-    return tuple(Placing(place.at, place.on, parsed.where("place", i)) for i, place in enumerate(places))
+    return tuple(Placing(p.at, p.on, parsed.where("place", i), p.when or "") for i, p in enumerate(places))

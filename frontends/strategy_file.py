@@ -7,6 +7,7 @@ uses: [tp]                              # optional: rules of built-in strategies
 rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
+  - {at: "*.core", cut: {cp: heads}, when: "seq_len > 4096"}    # only at such sizes: see `regimes`
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
   - {at: "*.scores", unpaid: ds}        # what is owed over ds is never paid: another function, refused but --as-written
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
@@ -34,6 +35,7 @@ from .alternatives import variants
 from .parsed import Parsed, read_text, shown
 from .pools_text import PlaceList, Pools, axes_of, places_of, pools_of
 from .pools_text import problems as pool_problems
+from .regimes import When
 from .schema import Strict, checked
 from .slots_text import SlotsText, slots_of
 from .stages_text import StagesText, stages_of, stages_problems
@@ -116,6 +118,7 @@ class RuleText(Strict):
     cut: dict[str, Annotated[Any, PlainValidator(_cuts)]] = {}
     store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
     unpaid: Annotated[Any, PlainValidator(_axes)] = {}
+    when: When | None = None
 
 
 class StrategyText(Strict):
@@ -256,7 +259,7 @@ def _rules(text: StrategyText, parsed: Parsed, *keys: str) -> Iterator[Rule]:
     for i, rule, key in ((i, rule, key) for i, rule in enumerate(text.rules) for key in keys):
         for axis, cuts in getattr(rule, key).items():
             ordered = tuple((name, order) for name, order in cuts.items() if order != orders.CONTIGUOUS)
-            yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, key, axis), ordered)
+            yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, key, axis), ordered, rule.when or "")
 
 
 def _stages(text: StagesText | None, parsed: Parsed) -> Stages | None:

@@ -41,6 +41,8 @@ class Rule:
     cuts: tuple[str, ...]
     where: str = ""
     orders: tuple[tuple[str, str], ...] = ()
+    when: str = ""
+    """The sizes at which it applies, `seq_len > 4096`; decided before anything is lowered."""
 
     def order(self, name: str) -> str:
         """In which order the axis cuts this dimension."""
@@ -98,6 +100,7 @@ class Placing:
     at: tuple[str, ...]
     on: str
     where: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True)

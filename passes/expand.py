@@ -22,7 +22,7 @@ from ..ir.dims import Sizes, number
 from ..ir.layout import DTYPE_BITS, Tensor
 from ..ir.local import elements, levels, nbytes, plain, shown
 from ..ir.mesh import HOST, Mesh
-from ..ir.module import mesh_of, plain_path, plan_of, sizes_of
+from ..ir.module import mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
@@ -41,13 +41,19 @@ HOST_PLACES = np.empty((1, 0), dtype=np.int64)
 
 
 def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = ()) -> Deployment:
-    """The deployment graph of a lowered module. `facts` are lines for the title of its pictures."""
+    """The deployment graph of a lowered module, without idle pools. `facts` are lines for the title of pictures."""
     plan, mesh = plan_of(module), mesh_of(module)
     builder = _Builder(mesh, sizes_of(module))
     builder.run(module)
-    pools = tuple(Pool(name, mesh.ids(name).reshape(-1)) for name in mesh.pools)
+    pools = tuple(Pool(name, mesh.ids(name).reshape(-1)) for name in working_pools(module))
     name, runs = (plan.name, plan.micro_batches) if plan else ("", 1)
     return Deployment(model, name, facts, mesh.gpus, pools, tuple(builder.rows), tuple(builder.links), runs)
+
+
+def working_pools(module: ModuleOp) -> list[str]:
+    """The pools of a module's mesh on which anything runs."""
+    used = {tensor_of(op.out).pool for op, _ in operators(module)}
+    return [pool for pool in mesh_of(module).pools if pool in used]
 
 
 def axis_names(axes: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from dagc import driver
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
+from dagc.frontends.regimes import regimes, under
 from dagc.frontends.strategy import resolve
 from dagc.ir.dims import number
 from dagc.ir.layout import Dim, Tensor
@@ -154,7 +156,49 @@ def test_a_strategy_nobody_has_seen(name: str) -> None:
     }
 
 
-def compiled(model: str, strategy: str) -> Job:
-    request = Request(model, (strategy,), baseline="none", batch_size=8, seq_len=64)
+@pytest.mark.parametrize(("asked", "made"), [
+    ({"seq_len": 4096}, ["fa-pool[seq_len<=4096]"]),
+    ({"seq_len": 4100}, ["fa-pool[seq_len>4096]"]),
+    ({"seq_len": 8192, "all_regimes": True}, ["fa-pool[seq_len<=4096]", "fa-pool[seq_len>4096]"]),
+    ({"seq_len": "symbolic"}, ["fa-pool[seq_len<=4096]", "fa-pool[seq_len>4096]"]),
+])  # fmt: skip
+def test_a_deployment_for_the_regime_of_the_sizes_or_for_each(asked: dict[str, Any], made: list[str]) -> None:
+    request = Request(None, ("fa-pool,tp=4,fp=4",), baseline="none", gpus=8, batch_size=8, **asked)
+    jobs = [driver.compile_job(job, request) for job in plan(request)]
+    assert [job.strategy.replace(",tp=4,fp=4", "") for job in jobs] == made
+    assert all(job.status == "valid" for job in jobs)
+    for job in jobs:
+        assert job.graph is not None
+        assert [pool.name for pool in job.graph.pools] == (["base"] if "<=" in job.strategy else ["base", "pool"])
+
+
+def test_a_pool_for_attention_sends_what_the_formula_says() -> None:
+    """q 8·p pairs of BLHd/(8·p), k and v to every GPU of the pool, O back."""
+    batch, length, heads, d, tp, fp = 8, 8192, 32, 128, 8, 8
+    job = compiled(None, "fa-pool,tp=8,fp=8", seq_len=length)
+    sent = {
+        c["after"]: c["elements_sent_per_gpu"] for c in job.figures["collectives"] if c["collective"] == "send/recv"
+    }
+    whole = batch * length * heads * d
+    assert sorted(sent.values()) == sorted([whole // tp, whole // tp * fp, whole // tp * fp, whole // fp])
+
+
+def test_conditions_are_normalised_and_one_size_decides(tmp_path: Path) -> None:
+    pools = "pools: {a: {mesh: {tp: 2}}, b: {mesh: {cp: 2}, idle: allowed}}\n"
+    place = "place:\n- {at: '*', on: a}\n- {at: '*.core', on: b, when: 'seq_len >= 9'}\n"
+    (tmp_path / "s.yaml").write_text(f"{pools}{place}- {{at: head, on: b, when: 'seq_len<4'}}\n")
+    made = resolve("s.yaml", gpus=None, base=tmp_path)
+    assert [str(regime) for regime in regimes(made)] == ["seq_len<=3", "3<seq_len<=8", "seq_len>8"]
+    assert [[p.on for p in under(made, regime).places] for regime in regimes(made)] == [["a", "b"], ["a"], ["a", "b"]]
+    (tmp_path / "s.yaml").write_text(f"{pools}{place}- {{at: head, on: b, when: 'kv_len < 4'}}\n")
+    with pytest.raises(Refused, match="conditions speak of"):
+        regimes(resolve("s.yaml", gpus=None, base=tmp_path))
+    (tmp_path / "s.yaml").write_text(f"{pools}place: [{{at: '*', on: a, when: 'tokens > 3'}}]")
+    with pytest.raises(Refused, match="when"):
+        resolve("s.yaml", gpus=None, base=tmp_path)
+
+
+def compiled(model: str | None, strategy: str, seq_len: int = 64) -> Job:
+    request = Request(model, (strategy,), baseline="none", batch_size=8, seq_len=seq_len)
     (job,) = (driver.compile_job(job, request) for job in plan(request))
     return job

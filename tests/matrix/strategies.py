@@ -54,7 +54,7 @@ STRATEGIES: dict[str, Entry] = {
     "ep-redundant": Entry("ep-redundant={n}", volumes.expert_parallel),
     "ep-folded": Entry("ep-folded={n}", volumes.folded_experts, ONE_TOKEN),
     "afd": Entry("afd,dp={h},ep={h}", volumes.attention_apart),
-    "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool, ONE_TOKEN),
+    "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool),
     "fsdp": Entry("fsdp={n}", volumes.gathered_weights),
     "hsdp": Entry("hsdp={n}", volumes.gathered_weights),
     "dwdp": Entry("dwdp={n}", volumes.pulled_experts),

@@ -183,9 +183,11 @@ def attention_apart(case: Case) -> Sends:
 
 
 def attention_pool(case: Case) -> Sends:
-    """Queries to the GPU of their rows, keys and values to every GPU of the pool, outputs back; elsewhere tensor
-    parallel.
+    """Beyond 4,096 tokens queries to the GPU of their rows, keys and values to every GPU of the pool, outputs back;
+    elsewhere tensor parallel.
     """
+    if case.tokens <= 4096:
+        return tensor_parallel(case)
     tp, fp = case.axes["tp"], case.axes["fp"]
     queries = [one for width in case.model.queries for one in send(Fraction(case.rows * width, tp))]
     keys = [one for width in case.model.read for one in send(Fraction(case.rows * width * fp, tp))]
