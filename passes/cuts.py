@@ -84,13 +84,14 @@ class Cuts:
         """Refuse to slice a merged dimension by an axis whose rows do not lie together.
 
         Those do that cut it where it was `made` and were gathered, and those of an outer factor, cut contiguously,
-        unless rows of a cut outside of it are still elsewhere.
+        unless rows of a cut outside of it are still elsewhere, or those of a cut inside of it are already taken.
         """
         for dim in need.dims:
             lies = () if dim.name not in UNORDERED else (*have.axes, *made.dim(dim.name).axes)
             for i, axis in enumerate(dim.axes if dim.name in UNORDERED else ()):
                 rule = self.rules.rule(axis, place.path, place.layer)
-                away = set(dim.axes[:i]) & set(have.axes) - set(have.dim(dim.name).axes)
+                mine = set(have.dim(dim.name).axes)
+                away = (set(dim.axes[:i]) & set(have.axes) - mine) | (set(dim.axes[i + 1 :]) & mine)
                 divides = all(key[:2] != ("indivisible", user_axis(axis)) for key in self.problems)
                 lost = axis not in lies and divides
                 if lost and rule and (apart := _apart(rule, dim.name) or (away and {*rule.cuts})):

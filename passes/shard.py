@@ -29,7 +29,7 @@ from ..ir.mesh import Mesh
 from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, replace_body, sizes_of
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import UNORDERED
-from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS, TOKENS, DispatchOp
+from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, WeightOp, YieldOp
 from ..ir.orders import axes_of
@@ -91,23 +91,18 @@ def _idle(axis: str, mesh: Mesh, plan: Plan) -> Diagnostic:
 
 
 def _routed(module: ModuleOp, mesh: Mesh) -> Sizes:
-    """Define P, the parts of the tokens where they are dispatched, and T, the rows per expert, rounded up per part."""
-    sizes = sizes_of(module)
-    parts = [mesh.size(_token_axes(op)) for op, _ in operators(module) if isinstance(op, DispatchOp)]
-    if not parts:
+    """Define P, the parts that routed rows and counts come in, and T, the rows per expert, rounded up per part."""
+    sizes, values = sizes_of(module), [tensor_of(op.out) for op, _ in operators(module)]
+    routed = [dim for value in values for dim in value.dims if dim.name in UNORDERED]
+    if not routed:
         return sizes
-    count = lcm(*parts)
+    count = lcm(*(mesh.size(dim.axes) for dim in routed))
     exact = next((d.exact for d in sizes.defined if d.name == str(EXPERT_TOKENS)), None)
     if exact is None:
         problem = f"tokens are dispatched, but dag.sizes does not define {EXPERT_TOKENS}, the rows per expert"
         raise Refused(Diagnostic("ill-formed", problem, expected=f'{EXPERT_TOKENS} = "…" exactly "…"'))
     sizes = sizes.define(str(TOKEN_PARTS), number(count), number(count))
     return sizes.define(str(EXPERT_TOKENS), rounded_up(exact, TOKEN_PARTS), exact)
-
-
-def _token_axes(op: Operator) -> tuple[str, ...]:
-    x = tensor_of(op.operands[0])
-    return tuple(axis for name in TOKENS for axis in x.dim(name).axes)
 
 
 @dataclass

@@ -173,6 +173,7 @@ PLANS = {
     "cp zigzag, experts strided over cp": plan((*ZIGZAG, rule("*.experts", "cp", experts="strided")), cp=4),
     "one layer in another order": plan((*ZIGZAG, rule("layers[1]", "cp", "seq_len")), cp=4),
     "pp×cp zigzag": plan(ZIGZAG, "uneven", pp=2, cp=2),
+    "rows cut behind a whole dispatch": plan((*EP, rule("*.dispatch", "ep")), ep=2),
     "tokens cut otherwise in one layer": plan((*EP, *CP, rule("layers[1]", "cp")), ep=2, cp=2),
     "split kv": plan(SPLIT_KV, cp=4),
     "split kv zigzag": plan((*ZIGZAG, rule(KV_CORE, "cp", kv_len="zigzag")), cp=2),

@@ -312,6 +312,13 @@ def test_a_random_plan_is_refused_or_right(model: str, strategy: Plan) -> None:
     assert close(evaluate(module, inputs(model), WEIGHTS), result(*undivided(model)))
 
 
+def test_rows_are_not_cut_outside_of_what_cuts_them_already() -> None:
+    rules = (*CP, rule("*", "tp", "batch_size"), rule("*.dispatch", "tp", "ffn"))
+    with pytest.raises(Refused) as refusal:
+        lower("moe", plan(rules, cp=2, tp=2))
+    assert "do not lie together" in str(refusal.value)
+
+
 def test_tokens_cut_otherwise_at_dispatch_than_at_combine_are_refused() -> None:
     with pytest.raises(Refused):
         evaluate(lower("moe", plan((*CP, rule("*.dispatch", "cp")), cp=2)), inputs("moe"), WEIGHTS)
