@@ -24,7 +24,7 @@ from .passes.loads import Links, loads
 from .passes.measure import measure
 from .passes.paths import chosen_of, nodes_of, paths
 from .passes.verify import Field, Floats, verify
-from .pipeline import emitted, lower, text_of
+from .pipeline import emitted, lower, pictured, text_of
 
 MOST_NODES = 300_000
 """Largest graph whose collectives are drawn as transfers."""
@@ -49,12 +49,14 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         if least and fits(least[1]):
             return compile_job(in_micro_batches(job, *least), request, watch)
         chosen = chosen_of(request.algorithm)
-        job.drawn = Drawn(tuple(_facts(job)), request.per_expert, HUB, chosen, job.cluster.gpus_per_node)
+        nodes = job.cluster.gpus_per_node
+        job.drawn = Drawn(tuple(_facts(job)), request.per_expert, HUB, chosen, nodes, request.unroll)
         hubs = emitted(job.module, job.model.name, job.drawn)
         job.figures["links"] = loads(hubs, _links(job.cluster), chosen)
-        job.graph = _in_paths(job, hubs) if request.collectives == PATHS else hubs
+        graph = _in_paths(job, hubs) if request.collectives == PATHS else hubs
         numbers = Floats if request.numeric else Field
-        job.verdict = verify(job.module, logical, job.graph, sizes_of(job.module), numbers)
+        job.verdict = verify(job.module, logical, graph, sizes_of(job.module), numbers)
+        job.graph = pictured(graph, job.drawn, job.verdict)
         job.assumed += tuple(one_at_a_time(job))
         said = judge(job.figures, f"{job.model.name} {job.name}", request.max_imbalance)
         heavy = overloads(job.figures, least[1] if least else None, f"{job.model.name} {job.name}", job.cluster.stated)

@@ -44,6 +44,7 @@ class Request:
     fused_attention: bool = True
     max_imbalance: float | None = None
     per_expert: bool = False
+    unroll: bool = False
     numeric: bool = False
     collectives: str = HUB
     algorithm: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ class Drawn:
     """How the graph of a lowered module is drawn: what a report keeps, so that it can be drawn anew.
 
     `collectives`: as one node a group ("hub"), or as the transfers of `algorithms` (collective → algorithm; of others
-    the one that suits) on nodes of `gpus_per_node` ("paths").
+    the one that suits) on nodes of `gpus_per_node` ("paths"). `unrolled`: every micro-batch by itself.
     """
 
     facts: tuple[str, ...] = ()
@@ -64,6 +65,7 @@ class Drawn:
     collectives: str = HUB
     algorithms: Mapping[str, str] = field(default_factory=dict)
     gpus_per_node: int = 8
+    unrolled: bool = False
 
     @staticmethod
     def read(data: Mapping[str, Any]) -> Drawn:
@@ -74,6 +76,7 @@ class Drawn:
             data["collectives"],
             dict(data["algorithms"]),
             data["gpus_per_node"],
+            data["unrolled"],
         )
         if not isinstance(drawn.gpus_per_node, int) or drawn.gpus_per_node < 1:
             raise TypeError(f"gpus_per_node: {drawn.gpus_per_node!r}")

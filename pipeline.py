@@ -28,6 +28,8 @@ from .passes.shard import ShardPass
 from .passes.slots import SlotsPass
 from .passes.split import SplitPass
 from .passes.tidy import TidyPass
+from .passes.unroll import unroll
+from .passes.verify import Verdict, unrolled
 from .passes.verify.wellformed import check
 
 PIPELINE: tuple[ModulePass, ...] = (
@@ -62,6 +64,16 @@ def emitted(module: ModuleOp, model: str, drawn: Drawn) -> Deployment:
     if drawn.per_expert:
         graph = apart(graph)
     return paths(graph, drawn.gpus_per_node, drawn.algorithms) if drawn.collectives == PATHS else graph
+
+
+def pictured(graph: Deployment, drawn: Drawn, verdict: Verdict) -> Deployment:
+    """The graph to draw of one that was verified: itself, or its micro-batches apart, of which `verdict` is told."""
+    if not drawn.unrolled or graph.micro_batches == 1:
+        return graph
+    apart = unroll(graph)
+    shows = f"the program, {graph.micro_batches} times, each time on its part of the batch"
+    verdict.run("micro-batches", shows, lambda: unrolled.check(apart, graph))
+    return apart
 
 
 def text_of(module: ModuleOp, locations: bool = True) -> str:

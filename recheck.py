@@ -26,7 +26,7 @@ from .ir.module import sizes_of
 from .job import Drawn
 from .passes.verify import Field, Verdict, verify
 from .passes.verify.meaning.numbers import Numbers
-from .pipeline import emitted, lower, text_of
+from .pipeline import emitted, lower, pictured, text_of
 
 STATUSES = ("valid", "as-written", "refused")
 
@@ -72,9 +72,10 @@ def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbe
         logical = parse_module(_text(files["logical"]), str(files["logical"]))
         module = lower(logical.clone())
         checked.found += _differs(files["ir"], text_of(module), "is not what the logical module lowers to")
-        graph = emitted(module, entry["model"], Drawn.read(certificate["of"]["graph"]))
-        checked.found += _redrawn(folder, entry, graph)
+        how = Drawn.read(certificate["of"]["graph"])
+        graph = emitted(module, entry["model"], how)
         checked.verdict = verify(module, logical, graph, sizes_of(module), numbers)
+        checked.found += _redrawn(folder, entry, pictured(graph, how, checked.verdict))
         checked.found += _claims(files["report"], certificate, checked.verdict)
     except Refused as refused:
         checked.found += refused.diagnostics

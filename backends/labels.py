@@ -25,8 +25,8 @@ def brackets(ports: Iterable[Port], whole: bool = False) -> str:
 
 
 def head_lines(row: Row, width: int) -> list[str]:
-    """The operator's name."""
-    return _wrap(row.title, width)
+    """The operator's name, and of which micro-batch it is."""
+    return _wrap(row.title if row.run is None else f"{row.title}, micro-batch {row.run}", width)
 
 
 def tail_lines(row: Row, width: int) -> list[str]:

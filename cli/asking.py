@@ -48,6 +48,7 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         "--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default."
     ),
     click.option("--all-regimes", is_flag=True, help="Lower all regimes of a strategy, not only that of the sizes."),
+    click.option("--unroll-micro-batches", "unroll", is_flag=True, help="Draw every micro-batch by itself, in order."),
     click.option("--per-expert", is_flag=True, help="Draw every expert of a GPU apart, not one grouped operator."),
     click.option(
         "--collectives",

@@ -92,11 +92,14 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A body of `period` layers drawn once, that stands for layers `first` to `last`."""
+    """A body of `period` layers drawn once, that stands for layers `first` to `last`; in which `run` of the program,
+    where its micro-batches are drawn apart.
+    """
 
     first: int
     last: int
     period: int = 1
+    run: int | None = None
 
     @property
     def count(self) -> int:
@@ -109,7 +112,8 @@ class Repeat:
 
     @property
     def id(self) -> str:
-        return f"layers_{self.layers.replace('-', '_')}"
+        run = "" if self.run is None else f"_micro_batch_{self.run}"
+        return f"layers_{self.layers.replace('-', '_')}{run}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ class Row:
 
     `operator` is what each node does to its pieces, its operands being (*inputs, *weights) in the order `operands`;
     None where a node only splits or joins what it holds. `turns`, int64 like `places`: when each member runs the node
-    in its program; None: in the order of the rows.
+    in its program; None: in the order of the rows. `run`: which micro-batch it is of, where they are drawn apart.
     """
 
     index: int
@@ -210,6 +214,7 @@ class Row:
     turns: np.ndarray | None = None
     senders: int = 0
     pairs: np.ndarray | None = None
+    run: int | None = None
 
     @property
     def on_host(self) -> bool:
