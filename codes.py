@@ -28,6 +28,9 @@ CODES: dict[str, Code] = {
     ),
     "unknown-model": Code("No built-in model, file or folder has this name.", "`dagc models` lists the built-in ones."),
     "unknown-strategy": Code("No strategy, file or mesh has this name.", "`dagc strategies` lists them."),
+    "unknown-value": Code(
+        "No operator, tensor or node of a folder has this name.", "Use a path, a tensor's name or a node of the DOT."
+    ),
     "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),

@@ -46,30 +46,35 @@ class Checked:
 
 def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Checked]:
     """Every deployment of an output folder that was written. Refused if it is none, or unreadable."""
-    manifest = _json(folder / MANIFEST)
+    return [_checked(folder, entry, numbers) for entry in deployments(folder)]
+
+
+def deployments(folder: Path) -> list[dict[str, Any]]:
+    """What the manifest of an output folder says of what was written. Refused if it is none, or unreadable."""
+    manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("generator") != GENERATOR:
         raise Refused(Diagnostic("certificate", "the manifest was not written by dagc", str(folder / MANIFEST)))
     files = _texts(manifest.get("files"))
     if MANIFEST not in files:
         raise Refused(Diagnostic("certificate", "the manifest does not list its files", str(folder / MANIFEST)))
-    lost = [name for name in files if not _within(folder, name).is_file()]
+    lost = [name for name in files if not within(folder, name).is_file()]
     if lost:
         raise Refused(*(Diagnostic("certificate", "the manifest lists a file that is not there", n) for n in lost))
     entries = manifest.get("dags")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and e.get("status") in STATUSES for e in entries):
         problem = f"the manifest does not list deployments that are {' or '.join(STATUSES)}"
         raise Refused(Diagnostic("certificate", problem, str(folder / MANIFEST)))
-    return [_checked(folder, entry, numbers) for entry in entries if entry["status"] != "refused"]
+    return [entry for entry in entries if entry["status"] != "refused"]
 
 
 def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:
     phase = entry.get("phase", "prefill")
     checked = Checked(f"{entry.get('model')}/{entry.get('strategy')}" + (f".{phase}" if phase != "prefill" else ""))
     try:
-        files = {key: _within(folder, entry[key]) for key in ("logical", "ir", "report")}
-        certificate = _json(files["report"])["certificate"]
+        files = {key: within(folder, entry[key]) for key in ("logical", "ir", "report")}
+        certificate = read_json(files["report"])["certificate"]
         checked.found += _altered(files["report"].parent, certificate["of"]["sha256"])
-        logical = parse_module(_text(files["logical"]), str(files["logical"]))
+        logical = parse_module(read_text(files["logical"]), str(files["logical"]))
         module = lower(logical.clone())
         checked.found += _differs(files["ir"], text_of(module), "is not what the logical module lowers to")
         how = Drawn.read(certificate["of"]["graph"])
@@ -91,13 +96,13 @@ def _redrawn(folder: Path, entry: dict[str, Any], graph: Deployment) -> Iterator
     for name, view in drawn(graph, full=entry["dot_view"] == "gpus").items():
         text = known.setdefault(id(view), "") or dot_text(view)
         known[id(view)] = text
-        file = _within(folder, entry["_".join(filter(None, (name, "dot")))])
+        file = within(folder, entry["_".join(filter(None, (name, "dot")))])
         yield from _differs(file, text, "is not what the lowered module emits")
 
 
 def _differs(file: Path, text: str, problem: str) -> Iterator[Diagnostic]:
     """The first line of a file that is not as it should be."""
-    have = _text(file)
+    have = read_text(file)
     if have != text:
         pairs = list(zip([*have.splitlines(), ""], [*text.splitlines(), ""], strict=False))
         line = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs) - 1)
@@ -107,7 +112,7 @@ def _differs(file: Path, text: str, problem: str) -> Iterator[Diagnostic]:
 
 def _altered(home: Path, hashes: dict[str, str]) -> Iterator[Diagnostic]:
     for name, wanted in hashes.items():
-        file = _within(home, name)
+        file = within(home, name)
         actual = digest(_bytes(file))
         if actual != wanted:
             problem = "is not the file that the certificate was made for"
@@ -125,14 +130,16 @@ def _claims(file: Path, certificate: dict[str, Any], verdict: Verdict) -> Iterat
         )
 
 
-def _json(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """A file's data. Refused if it is no JSON."""
     try:
-        return json.loads(_text(file))
+        return json.loads(read_text(file))
     except (ValueError, RecursionError) as error:
         raise Refused(Diagnostic("syntax", f"is no JSON: {error}", str(file))) from error
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """A file's text. Refused if it is none."""
     try:
         return _bytes(file).decode()
     except UnicodeDecodeError as error:
@@ -150,7 +157,7 @@ def _texts(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-def _within(folder: Path, name: str) -> Path:
+def within(folder: Path, name: str) -> Path:
     """A file of the folder. Refused for a name that leads out of it."""
     path = folder / name
     try:

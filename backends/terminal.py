@@ -77,6 +77,22 @@ def collectives_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
     return table
 
 
+def links_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
+    """Per deployment: the link that takes longest, of one layer and of all. Entries: (strategy, figures)."""
+    columns = ("strategy", "layers", "busiest link", "algorithms")
+    table = _table("links: bytes over bandwidth, a lower bound", columns, ("bytes", "time"))
+    for strategy, figures in entries:
+        links = figures.get("links", {})
+        for body in (*links.get("bodies", []), *([links["total"]] if links else [])):
+            if busiest := body["busiest"]:
+                layers = body["layers"] or "–" if "layers" in body else "all"
+                used = {a["by"] for a in links["algorithms"] if a["layers"] == body.get("layers", a["layers"])}
+                link = f"GPU {busiest['gpu']} {busiest['link']}"
+                size, time = short(busiest["bytes"], "B"), f"{busiest['seconds'] * 1e6:,.0f}{NARROW}µs"
+                table.add_row(escape(strategy), layers, link, ", ".join(sorted(used)), size, time)
+    return table
+
+
 def modules_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
     """Per deployment and module: parts × replicas against the GPUs; and the balance. Entries: (strategy, figures)."""
     title = "parts × replicas = GPUs; balance is largest/mean"

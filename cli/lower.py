@@ -103,6 +103,7 @@ def _tables(jobs: list[Job]) -> None:
         mine = [job for job in jobs if job.model.name == model]
         console.print(terminal.figures_table(model, [(j.name, j.status, j.figures) for j in mine]))
         console.print(terminal.collectives_table([(j.name, j.figures) for j in mine]))
+        console.print(terminal.links_table([(j.name, j.figures) for j in mine]))
         console.print(terminal.modules_table([(j.name, j.figures) for j in mine]))
         if considered := [(j.name, asdict(one)) for j in mine for one in j.considered]:
             console.print(terminal.alternatives_table(considered))
