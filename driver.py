@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
@@ -111,7 +112,10 @@ def _facts(job: Job) -> Iterator[str]:
 
 
 def _mesh_text(plan: Plan) -> str:
-    """`dp=2 × tp=4`; of pools `attention dp=8 + experts ep=8`."""
+    """`dp=2 × tp=4`; of pools `attention dp=8 + experts ep=8`; with folds the meshes as the user named their axes."""
+    if plan.folds:
+        each = [[f"{axis}={prod(map(plan.size, own))}" for axis, own in mesh] for mesh in plan.folds]
+        return ", folded with ".join(" × ".join(axes) for axes in each)
     sizes = {axis.name: f"{axis.name}={axis.size}" for axis in plan.axes}
     pools = [f"{pool.name} {' × '.join(map(sizes.__getitem__, pool.axes))}".strip() for pool in plan.pools]
     return " + ".join(pools) or " × ".join(sizes.values())

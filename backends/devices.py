@@ -26,13 +26,13 @@ from ..ir.dims import Size, as_number
 from ..ir.layout import Dim
 from ..ir.local import levels
 from ..ir.mesh import Mesh
-from ..ir.module import layers_text, mesh_of, operators, plain_path, sizes_of
+from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, tensor_of
 from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective
 from ..ir.ops.program import RepeatOp, WeightOp
 from ..ir.orders import CONTIGUOUS, Levels, indices
-from ..ir.plan import user_axis
+from ..ir.plan import named_axes
 from .peers import Peers, peers
 
 EACH = 16_384
@@ -52,6 +52,7 @@ class _Pool:
     """The GPUs of one pool and what they hold, as (weight, dim) → part index per GPU."""
 
     def __init__(self, module: ModuleOp, mesh: Mesh, pool: str, known: Peers) -> None:
+        self.plan = plan_of(module)
         self.mesh, self.pool, self.peers = mesh, pool, known
         self.ids = mesh.ids(pool).reshape(-1)
         self.sizes = sizes_of(module)
@@ -137,7 +138,7 @@ class _Pool:
         for axes in self.axes:
             groups = self.mesh.groups(self.pool, axes)
             row = groups[np.flatnonzero((groups == gpu).any(axis=1))[0]]
-            found["·".join(dict.fromkeys(map(user_axis, axes)))] = [int(member) for member in row]
+            found["·".join(named_axes(axes, self.plan))] = [int(member) for member in row]
         return found
 
 

@@ -40,6 +40,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "about": plan.about,
         "mesh": {axis.name: axis.size for axis in plan.axes},
+        "folds": [{axis: list(own) for axis, own in mesh} for mesh in plan.folds],
         "rules": [_rule(rule) for rule in plan.rules],
         "stores": [_rule(rule) for rule in plan.stores],
         "stages": _stages(plan.stages) if plan.stages else None,

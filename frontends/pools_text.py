@@ -17,6 +17,7 @@ from pydantic import Field
 
 from ..diagnostics import Diagnostic, nearest
 from ..ir.plan import Placing, PoolAxes
+from .folds import Fold, Folds
 from .parsed import Parsed, shown
 from .regimes import When
 from .schema import Strict
@@ -26,6 +27,7 @@ from .strategy_values import AxisName, Parts, Places
 class PoolText(Strict):
     mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)]
     idle: Literal["allowed"] | None = None
+    folds: Folds = {}
 
 
 class PlaceText(Strict):
@@ -42,6 +44,11 @@ RESERVED = ("all", "host")
 def axes_of(pools: dict[str, PoolText]) -> dict[str, int | None]:
     """The axes of all pools. One that several pools have is sized alike in all (`problems`)."""
     return {axis: size for pool in pools.values() for axis, size in pool.mesh.items()}
+
+
+def folds_of(folds: Folds, over: tuple[str, ...], parsed: Parsed, *at: str) -> tuple[Fold, ...]:
+    """The folds that stand there in the file, over a mesh of these axes."""
+    return tuple(Fold(name, over, tuple(axes), parsed.where(*at, "folds", name)) for name, axes in folds.items())
 
 
 def problems(pools: dict[str, PoolText], places: list[PlaceText], parsed: Parsed) -> Iterator[Diagnostic]:

@@ -24,8 +24,11 @@ Meshes = tuple[tuple[str, ...], ...]
 
 
 def sized(components: list[Component], gpus: int | None, where: str) -> tuple[Axis, ...]:
-    """All axes of a product, outermost first. Refused where the sizes cannot be or are not those of the GPUs."""
-    axes = _ordered(components)
+    """All axes of a product but those of folds, outermost first. Refused where the sizes cannot be or are not those of
+    the GPUs.
+    """
+    folded = {axis for component in components for axis in component.strategy.folded}
+    axes = [(name, size) for name, size in _ordered(components) if name not in folded]
     opened = [name for name, size in axes if size is None]
     if len(opened) > 1 or (opened and gpus is None):
         raise Refused(_undetermined(opened, where))
@@ -60,7 +63,7 @@ def _meshes(components: list[Component], where: str) -> Meshes:
         problem, names = f"{pooled.name} has pools with meshes of their own", ", ".join(a for a, _ in pooled.axes)
         hint = f"size its axes ({names}), or write a strategy whose pools have more"
         raise Refused(Diagnostic("mesh", problem + ", and is no factor of a product", where, hint=hint))
-    return (tuple(axis for component in components for axis, _ in component.axes),)
+    return (tuple(axis for component in components for mesh in component.strategy.meshes for axis in mesh),)
 
 
 def _ordered(components: list[Component]) -> list[tuple[str, int | None]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..diagnostics import Diagnostic, Refused
 from ..ir.plan import Axis, Fit, Plan, Stages
 from ..ir.slots import Slots
+from .folds import unfolded
 from .parsed import shown
 from .sizing import sized
 from .stages_text import stage_layers
@@ -52,7 +53,7 @@ def resolve(
     axes = sized(choice.components, gpus, where)
     if cut is not None:
         _check_listed(cut, axes, where)
-    return Plan(
+    made = Plan(
         name=choice.name,
         axes=axes,
         rules=tuple(rule for component in choice.components for rule in component.strategy.rules),
@@ -68,6 +69,8 @@ def resolve(
         pools=choice.components[0].strategy.pools,
         places=choice.components[0].strategy.places,
     )
+    folds = tuple(fold for component in choice.components for fold in component.strategy.folds)
+    return unfolded(made, folds, dict(axis for c in choice.components for axis in c.axes)) if folds else made
 
 
 def alternatives(

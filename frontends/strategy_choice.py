@@ -114,7 +114,8 @@ class _Chooser:
         """Keys and sizes. Refused where a key is no strategy and no axis."""
         known = [*self.inline, *builtin_names()]
         entries = parse_mesh(text, known)
-        unknown = [key for key, _ in entries if key not in known and self._owner(key) is None]
+        asked = [key for key, _ in entries if key not in known and self._component(key) is None]
+        unknown = [key for key in asked if self._owner(key) is None]
         if unknown:
             raise Refused(*map(self._unknown, unknown))
         return entries
@@ -174,6 +175,7 @@ def _sized(strategy: Strategy, key: str, size: int | None) -> dict[str, int | No
     axes = dict(strategy.axes)
     if key in axes:
         return {key: size}
+    axes = {axis: parts for axis, parts in axes.items() if axis not in strategy.folded}
     open_axes = [axis for axis, parts in axes.items() if parts is None]
     fixed = prod(parts for parts in axes.values() if parts)
     if len(open_axes) != 1 or size is None or strategy.pools:

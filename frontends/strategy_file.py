@@ -11,6 +11,7 @@ rules:
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
   - {at: "*.scores", unpaid: ds}        # what is owed over ds is never paid: another function, refused but --as-written
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
+folds: {ffn: {tpf: 4, ep: gpus}}        # further meshes over the same GPUs (folds.py)
 pools, place                            # several meshes instead of one (pools_text.py)
 experts: {redundant: gpus}              # copies of experts, or which are where (slots_text.py)
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
@@ -32,8 +33,9 @@ from ..ir import orders
 from ..ir.plan import Placing, PoolAxes, Rule, Stages
 from ..ir.slots import Slots
 from .alternatives import variants
+from .folds import Fold, Folds
 from .parsed import Parsed, read_text, shown
-from .pools_text import PlaceList, Pools, axes_of, places_of, pools_of
+from .pools_text import PlaceList, Pools, axes_of, folds_of, places_of, pools_of
 from .pools_text import problems as pool_problems
 from .regimes import When
 from .schema import Strict, checked
@@ -75,12 +77,18 @@ class Strategy:
     """Whole strategies, each called `alternative`; this one then has the axes of all, and is else as the first."""
     pools: tuple[PoolAxes, ...] = ()
     places: tuple[Placing, ...] = ()
+    folds: tuple[Fold, ...] = ()
     slots: Slots | None = None
 
     @property
     def meshes(self) -> tuple[tuple[str, ...], ...]:
         """The axes of every pool, or of the one mesh: GPUs are the sum of their products."""
-        return tuple(pool.axes for pool in self.pools) or (tuple(axis for axis, _ in self.axes),)
+        return tuple(pool.axes for pool in self.pools) or (tuple(a for a, _ in self.axes if a not in self.folded),)
+
+    @property
+    def folded(self) -> set[str]:
+        """The axes of folds, which have no GPUs of their own."""
+        return {axis for fold in self.folds for axis in fold.axes}
 
 
 def _cuts(value: Any) -> dict[str, str]:
@@ -125,6 +133,7 @@ class StrategyText(Strict):
     about: Annotated[str, Field(max_length=300)] = ""
     needs: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=16)] = []
     mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)] | None = None
+    folds: Folds = {}
     pools: Pools = {}
     place: PlaceList = []
     uses: Annotated[list[str], Field(max_length=16)] = []
@@ -135,8 +144,10 @@ class StrategyText(Strict):
 
     @property
     def axes(self) -> dict[str, int | None]:
-        """The axes of the one mesh, or of all pools."""
-        return axes_of(self.pools) if self.mesh is None else self.mesh
+        """The axes of the one mesh, or of all pools, and of what is folded over them."""
+        own = axes_of(self.pools) if self.mesh is None else self.mesh
+        folds = [self.folds, *(pool.folds for pool in self.pools.values())]
+        return own | {axis: size for each in folds for mesh in each.values() for axis, size in mesh.items()}
 
 
 def parse_strategy(parsed: Parsed, name: str, builtin: bool = False) -> Strategy:
@@ -183,6 +194,7 @@ def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
         micro_batches=text.micro_batches,
         pools=pools_of(text.pools, parsed),
         places=places_of(text.place, parsed),
+        folds=tuple(_folds(text, parsed)),
         slots=slots_of(text.experts, parsed) if text.experts else next((o.slots for o in used if o.slots), None),
     )
 
@@ -230,6 +242,14 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
         else:
             for axis, _ in builtin_strategy(other).axes:
                 yield from _axis_problems(axis, text, parsed.where("uses", i))
+
+
+def _folds(text: StrategyText, parsed: Parsed) -> Iterator[Fold]:
+    """The folds of the mesh, which leave its stages as they are, and those of the pools."""
+    stages = text.stages.axis if text.stages else ""
+    yield from folds_of(text.folds, tuple(axis for axis in text.mesh or {} if axis != stages), parsed)
+    for name, pool in text.pools.items():
+        yield from folds_of(pool.folds, tuple(pool.mesh), parsed, "pools", name)
 
 
 def _either(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:

@@ -13,6 +13,7 @@ Plans are pure data. `passes/place.py` and `passes/shard.py` read them; frontend
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -131,6 +132,8 @@ class Plan:
     as_written: bool = False
     pools: tuple[PoolAxes, ...] = ()
     places: tuple[Placing, ...] = ()
+    folds: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = ()
+    """Meshes over the same GPUs, as the user named their axes: of each axis the axes that it is made of."""
 
     @property
     def gpus(self) -> int:
@@ -144,6 +147,18 @@ class Plan:
     def rules_of(self, axis: str) -> list[Rule]:
         """The rules of an axis, or of the axis that a sub-axis (`tp.0`) is part of."""
         return [rule for rule in self.rules if rule.axis == user_axis(axis)]
+
+
+def named_axes(axes: Iterable[str], plan: Plan | None) -> tuple[str, ...]:
+    """Axes as the user named them: sub-axes joined, and those of a fold called after the mesh that has them whole."""
+    made = tuple(dict.fromkeys(map(user_axis, axes)))
+    for mesh in plan.folds if plan else ():
+        whole = [(axis, own) for axis, own in mesh if own and set(own) <= set(made)]
+        covered = {one for _, own in whole for one in own}
+        outside = tuple(axis for axis in made if all(axis not in own for _, own in mesh))
+        if covered and covered | {*outside} == {*made}:
+            return (*outside, *(axis for axis, _ in whole))
+    return made
 
 
 def user_axis(axis: str) -> str:

@@ -279,7 +279,17 @@ class PlanAttr(Data[Plan]):
             printer.print_string(f", pools [{', '.join(map(_pool_text, plan.pools))}], places [")
             printer.print_list(plan.places, lambda placing: _print_placing(printer, placing))
             printer.print_string("]")
+        if plan.folds:
+            printer.print_string(f", folds [{', '.join(map(_fold_text, plan.folds))}]")
         printer.print_string(">")
+
+
+def _fold_text(mesh: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    return "[" + ", ".join(f"{axis} [{', '.join(own)}]" for axis, own in mesh) + "]"
+
+
+def _parse_fold(parser: AttrParser) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return _list(parser, lambda: (_axis(parser), _list(parser, lambda: _axis(parser))))
 
 
 def _pool_text(pool: PoolAxes) -> str:
@@ -383,6 +393,7 @@ _MORE: dict[str, Callable[[AttrParser], Any]] = {
     "slots": _parse_slots,
     "micro_batches": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),
     "pools": lambda parser: _list(parser, lambda: _parse_pool(parser)),
+    "folds": lambda parser: _list(parser, lambda: _parse_fold(parser)),
     "places": lambda parser: _list(parser, lambda: _parse_placing(parser)),
 }
 """What a plan may say further, each after its name."""

@@ -28,7 +28,7 @@ from ..ir.ops.assign import AssignOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, WeightOp
 from ..ir.orders import CONTIGUOUS, axes_of, indices
-from ..ir.plan import user_axis
+from ..ir.plan import Plan, named_axes
 from .selection import is_selection
 from .sends import sends
 from .titles import title_of
@@ -43,7 +43,7 @@ HOST_PLACES = np.empty((1, 0), dtype=np.int64)
 def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = ()) -> Deployment:
     """The deployment graph of a lowered module, without idle pools. `facts` are lines for the title of pictures."""
     plan, mesh = plan_of(module), mesh_of(module)
-    builder = _Builder(mesh, sizes_of(module))
+    builder = _Builder(plan, mesh, sizes_of(module))
     builder.run(module)
     pools = tuple(Pool(name, mesh.ids(name).reshape(-1)) for name in working_pools(module))
     name, runs = (plan.name, plan.micro_batches) if plan else ("", 1)
@@ -54,11 +54,6 @@ def working_pools(module: ModuleOp) -> list[str]:
     """The pools of a module's mesh on which anything runs."""
     used = {tensor_of(op.out).pool for op, _ in operators(module)}
     return [pool for pool in mesh_of(module).pools if pool in used]
-
-
-def axis_names(axes: tuple[str, ...]) -> tuple[str, ...]:
-    """Axes as the user named them: sub-axes joined again (`tp.0`, `tp.1` → `tp`)."""
-    return tuple(dict.fromkeys(map(user_axis, axes)))
 
 
 def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
@@ -90,6 +85,7 @@ def stage_axes(mesh: Mesh) -> tuple[str, ...]:
 
 @dataclass
 class _Builder:
+    plan: Plan | None
     mesh: Mesh
     sizes: Sizes
     rows: list[Row] = field(default_factory=list)
@@ -214,7 +210,7 @@ class _Builder:
         if isinstance(op, TransferOp):
             return self._transfer(op)
         if isinstance(op, Collective):
-            return Move(op.collective, axis_names(op.over), *sent(op, self.mesh, self.sizes))
+            return Move(op.collective, named_axes(op.over, self.plan), *sent(op, self.mesh, self.sizes))
         return None
 
     def _transfer(self, op: TransferOp) -> Move:

@@ -31,7 +31,8 @@ from ..ir.op import Operator, Role, tensor_of
 from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import RepeatOp, StateOp, WeightOp
-from .expand import axis_names, received, sent, stage_axes
+from ..ir.plan import Plan, named_axes
+from .expand import received, sent, stage_axes
 from .liveness import peak
 from .occupancy import occupancy
 from .selection import is_selection
@@ -58,7 +59,7 @@ class Totals:
 def measure(module: ModuleOp, kinds: Sequence[Gpus] = (), fused_attention: bool = True) -> dict[str, Any]:
     """Figures of a lowered module as plain data, held against what GPUs of these kinds have."""
     plan = plan_of(module)
-    look = _Look(mesh_of(module), sizes_of(module), plan.micro_batches if plan else 1)
+    look = _Look(plan, mesh_of(module), sizes_of(module))
     for op, repeat in operators(module):
         look.at(op, repeat)
     classes = [_class(look, module, pool, kinds, fused_attention) for pool in look.mesh.pools]
@@ -78,12 +79,13 @@ def measure(module: ModuleOp, kinds: Sequence[Gpus] = (), fused_attention: bool 
 
 @dataclass
 class _Look:
+    plan: Plan | None
     mesh: Mesh
     sizes: Sizes
-    runs: int
-    """How often the program runs: once per micro-batch."""
 
     def __post_init__(self) -> None:
+        self.runs = self.plan.micro_batches if self.plan else 1
+        """How often the program runs: once per micro-batch."""
         self.pools: dict[str, Totals] = {pool: Totals() for pool in self.mesh.pools}
         self.collectives: list[dict[str, Any]] = []
         self.total: Size = ZERO
@@ -130,7 +132,7 @@ class _Look:
         before, after = tensor_of(op.operands[0]), tensor_of(op.out)
         count, size = sent(op, self.mesh, self.sizes)
         _, got = received(op, self.mesh, self.sizes)
-        collective, axes = (op.collective, axis_names(op.over)) if isinstance(op, Collective) else SEND
+        collective, axes = (op.collective, named_axes(op.over, self.plan)) if isinstance(op, Collective) else SEND
         self.collectives.append(
             {
                 "collective": collective,

@@ -53,6 +53,7 @@ STRATEGIES: dict[str, Entry] = {
     "deepseek-decode": Entry("deepseek-decode,dp=2,tp={h}", volumes.deepseek_unit, FEW_GPUS),
     "ep-redundant": Entry("ep-redundant={n}", volumes.expert_parallel),
     "ep-folded": Entry("ep-folded={n}", volumes.folded_experts, ONE_TOKEN),
+    "helix": Entry("helix={n}", volumes.helix),
     "afd": Entry("afd,dp={h},ep={h}", volumes.attention_apart),
     "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool),
     "fsdp": Entry("fsdp={n}", volumes.gathered_weights),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
+from math import gcd, prod
 
 from .shapes import Shape
 
@@ -169,6 +169,16 @@ def folded_experts(case: Case) -> Sends:
         return 2 * group
     rows = Fraction(case.routed, ep)
     return group + 2 * all_to_all(ep, rows / etp) + all_gather(etp, rows) + reduce_scatter(etp, rows)
+
+
+def helix(case: Case) -> Sends:
+    """Queries of tpa heads meet parts of the cache, log-sum-exps are merged over kvp and outputs scattered into heads;
+    projections and feed-forward networks add up over all (Helix, arXiv 2507.07120; there all-to-alls before a merge).
+    """
+    kvp, gpus = case.axes["kvp"], prod(case.axes.values())
+    heads = Fraction(kvp * case.model.heads, gpus)
+    merged = all_reduce(kvp, case.rows * heads) + reduce_scatter(kvp, Fraction(kvp * case.queries, gpus))
+    return merged + 2 * all_reduce(gpus, case.activation)
 
 
 def attention_apart(case: Case) -> Sends:
