@@ -145,7 +145,7 @@ CASES = (
     Case("latent", "ep=4", 95),
     Case("latent", "kv cut strided, tp", 130, phase=Phase.DECODE),
     Case("moe", "afd,dp=2,tp=2,ep=4", 129),
-    Case("moe", "helix,tpa=2,kvp=2,ep=2,tpf=2", phase=Phase.DECODE),
+    Case("moe", "helix,tpa=2,kvp=2,ep=2,tpf=2", 137, phase=Phase.DECODE),
     Case("moe", "afd, experts×tp", 114),
     Case("dense", "fa-pool,tp=2,fp=4", 116),
     Case("hidden", "layers on three pools", 130),
