@@ -93,9 +93,9 @@ def on_another_stage(deployment: Deployment) -> Mutants:
     """A run of layers is placed on the GPUs of another stage than the values are sent to; with or without saying so."""
     for repeat, rows in bodies(deployment):
         own = {row.index for row in rows}
-        mine = next((pool.gpus for pool in deployment.pools if np.isin(rows[0].places, pool.gpus).all()), None)
-        others = [pool.gpus for pool in deployment.pools if pool.gpus is not mine]
-        for gpus in others if mine is not None else []:
+        pools = [pool.gpus for pool in deployment.pools]
+        mine = next((gpus for gpus in pools if np.isin(rows[0].places, gpus).all()), np.empty(0))
+        for gpus in (gpus for gpus in pools if gpus is not mine and gpus.size == mine.size):
             to = np.arange(deployment.gpus)
             to[mine], to[gpus] = gpus, mine
             for name, said in (("", False), (", labels too", True)):
