@@ -123,7 +123,7 @@ BAD_PLANS = [
     (("--strategy", "pp=2", "--stages", "3,2"), "stages", "sum to 4"),
     (("--strategy", "pp=8"), "OUT6", "at most 4"),
     (("--strategy", "ep-replicated=2"), "OUT6", "cuts nothing"),
-    (("--strategy", "helix"), "unknown-strategy", "known"),
+    (("--strategy", "spiral"), "unknown-strategy", "known"),
     (("--strategy", "tp=2", "--batch-size", "3", "--mesh", "dp=2"), "indivisible", "batch_size"),
 ]
 
