@@ -36,6 +36,7 @@ class Request:
     layers_per_chunk: int | None = None
     gpus: int | None = None
     micro_batches: int | None = None
+    redundant_experts: int | None = None
     batch_size: int | str | None = None
     seq_len: int | str | None = None
     kv_len: int | str | None = None

@@ -19,6 +19,7 @@ from .frontends.stages_text import interleaved
 from .frontends.strategy import alternatives, has_stages, resolve
 from .ir.module import annotate, sizes_of
 from .ir.plan import Fit, Plan
+from .ir.slots import Slots
 from .job import Job, Request
 from .passes.rules import data_parallel_size
 
@@ -143,7 +144,7 @@ class _Planner:
         stages = self.request.stages
         if others > 1 and not has_stages(text, self.request.mesh, self.experiment.inline):
             stages = None
-        made = self._interleaved(self._resolved(text, self.request.mesh, stages, alternative))
+        made = self._redundant(self._interleaved(self._resolved(text, self.request.mesh, stages, alternative)))
         if self.gpus is None and not is_open(made):
             self.assumed.append(f"gpus = {made.gpus} (what the mesh of {text} needs)")
         return made
@@ -154,6 +155,14 @@ class _Planner:
         if stages is None or each is None:
             return made
         return replace(made, stages=interleaved(stages, made.size(stages.axis), len(self.model.layers), each))
+
+    def _redundant(self, made: Plan) -> Plan:
+        """The plan with as many slots more than experts as the request says, hot experts of the strategy first."""
+        count = self.request.redundant_experts
+        if count is None:
+            return made
+        hot = made.slots.replicas if made.slots else ()
+        return replace(made, slots=Slots(None, count, hot, where=f"--num-redundant-experts {count}") if count else None)
 
     def _resolved(self, text: str, mesh: str | None, stages: str | None, alternative: str) -> Plan:
         """What a text stands for on these GPUs, the batch in as many parts as the request says."""

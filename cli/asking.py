@@ -37,6 +37,13 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(
         "--micro-batches", type=POSITIVE, help="The batch goes through in so many equal parts, one after the other."
     ),
+    click.option(
+        "--num-redundant-experts",
+        "--ep-num-redundant-experts",
+        "redundant_experts",
+        type=click.IntRange(min=0),
+        help="So many slots more than experts, whatever the strategy says of them; its replicas come first.",
+    ),
     click.option("--batch-size", type=SIZE, help="Sequences in the batch, or symbolic."),
     click.option(
         "--seq-len", "--max-model-len", type=SIZE, help="Tokens per sequence (in decode: new ones), or symbolic."

@@ -103,7 +103,8 @@ def _miscounted(slots: Slots, experts: int, parts: int, runs: int) -> Iterator[D
         told = f"{experts} experts and {least - experts} replicas" if slots.replicas else f"{experts} experts"
         yield _wrong(slots, f"{total} slots do not hold {told}", f"at least {least} slots", str(total), hint)
     elif total % runs:
-        problem = f"{total} slots are not shared equally by {parts} parts of GPUs, in {runs} runs"
+        ordered = f", in {runs} runs" if runs > parts else ""
+        problem = f"{total} slots are not shared equally by {parts} parts of GPUs{ordered}"
         yield _wrong(slots, problem, f"a multiple of {runs}", str(total), hint)
     elif total > MAX_SLOTS:
         yield _wrong(slots, f"{total} slots are too many", f"at most {MAX_SLOTS}", str(total), "use fewer")

@@ -174,7 +174,7 @@ def test_a_placement_is_what_gpus_hold_in_whatever_order_experts_are_cut(tmp_pat
     (tmp_path / "table.yaml").write_text("[[7, 0, 3, 5], [1, 2, 3, 4], [4, 5, 3, 2], [6, 0, 3, 1]]")
     job = placed(written(tmp_path / "placed.yaml", "{placement: table.yaml}", order), 4)
     assert job.module is not None
-    found = [entry["experts"] for entry in devices(job.module)]
+    found = [entry["experts"] for entry in devices(job.module, job.graph)]
     second, third = [[1, 5]], [[4, 6], [3, 4], [2, 3]]
     assert found == [[[7, 8], [0, 1], [3, 4], [5, 6]], second, third, [[6, 7], [0, 1], [3, 4], [1, 2]]]
 
@@ -185,6 +185,20 @@ def test_rows_of_slots_are_shared_out_and_volumes_stay() -> None:
         assert sent(one, "all-to-all", after) == sent(other, "all-to-all", after)
     assert one.figures["classes"][0]["flops"] == other.figures["classes"][0]["flops"]
     assert other.figures["classes"][0]["weight_bytes"] > one.figures["classes"][0]["weight_bytes"]
+
+
+def test_a_flag_says_how_many_copies_there_are() -> None:
+    def slots(strategy: str, count: int) -> dict[str, object] | None:
+        return compiled("mixtral-8x7b", strategy, gpus=4, batch_size=64, seq_len=128, redundant_experts=count).figures[
+            "slots"
+        ]
+
+    copies = slots("ep", 8)
+    assert copies is not None
+    assert (copies["slots"], copies["slots_per_gpu"]) == (16, 4)
+    assert slots("ep-redundant", 0) is None
+    refused = compiled("mixtral-8x7b", "ep", gpus=4, batch_size=64, seq_len=128, redundant_experts=3).diagnostics
+    assert ["11 slots are not shared equally" in d.problem for d in refused] == [True]
 
 
 def test_the_gate_reaches_every_slot_by_dashed_edges() -> None:
