@@ -82,11 +82,11 @@ class _Apart:
     def add(self, row: Row) -> None:
         count = _count(row)
         if count <= 1:
-            sources = [self._whole(link.source) for link in self.entering[row.index]]
+            sources = [self._last(link) or self._whole(link.source) for link in self.entering[row.index]]
             made = self._put(row)
             self.parts[row.index] = [(made, 0)]
             for link, (source, output) in zip(self.entering[row.index], sources, strict=True):
-                self._link(link, source, output, made, row.inputs[link.input].tensor)
+                self._link(link, source, output, made, _carried(link, row.inputs))
             return
         self.parts[row.index] = [(self._one(row, which, count), 0) for which in range(count)]
 
@@ -97,7 +97,7 @@ class _Apart:
             tuple(self.experts.single(port, which, count) for port in ports)
             for ports in (row.inputs, row.outputs, row.weights)
         )
-        sources = [self._part(link, row, which) for link in self.entering[row.index]]
+        sources = [self._last(link) or self._part(link, row, which) for link in self.entering[row.index]]
         made = self._put(
             replace(
                 row,
@@ -108,8 +108,12 @@ class _Apart:
             )
         )
         for link, (source, output) in zip(self.entering[row.index], sources, strict=True):
-            self._link(link, source, output, made, inputs[link.input].tensor)
+            self._link(link, source, output, made, _carried(link, inputs))
         return made
+
+    def _last(self, link: Link) -> tuple[int, int] | None:
+        """What a link of order alone waits for: the last expert's row."""
+        return self.parts[link.source][-1] if link.kind is EdgeKind.ORDER else None
 
     def _part(self, link: Link, row: Row, which: int) -> tuple[int, int]:
         """Where one expert's part of an operand comes from: the same expert's operator, or a split of the whole."""
@@ -149,6 +153,10 @@ class _Apart:
     def _link(self, link: Link, source: int, output: int, target: int, tensor: str, slot: int | None = None) -> None:
         slot = link.input if slot is None else slot
         self.links.append(Link(source, target, output, slot, link.kind, tensor))
+
+
+def _carried(link: Link, inputs: tuple[Port, ...]) -> str:
+    return link.tensor if link.kind is EdgeKind.ORDER else inputs[link.input].tensor
 
 
 def _route(like: Row, op: str, title: str, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Row:
