@@ -213,6 +213,15 @@ def test_it_lints_clean(folder: Path) -> None:
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.parametrize("strategy", ["tp-2d,row=2,col=2", "fsdp=4", "split-kv=4"])
+def test_it_lints_clean_whatever_operators_are_called(strategy: str, tmp_path: Path) -> None:
+    done = dagc("lower", "llama-3.1-8b", "--strategy", strategy, "--baseline", "none", "--collectives", "paths",
+                "--no-svg", "--out", tmp_path / "out")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    done = dagc("lint", *sorted((tmp_path / "out").glob("*/*.dot")))
+    assert done.exit_code == 0, done.output
+
+
 def test_a_view_that_would_cut_transfers_in_two_is_not_written(folder: Path) -> None:
     entries = json.loads((folder / "manifest.json").read_text())["dags"]
     assert all(entry["representative_dot"] is None and entry["spmd_dot"] for entry in entries)

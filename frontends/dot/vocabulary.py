@@ -42,6 +42,8 @@ def _entry(pattern: str, family: Family, *kinds: Kind) -> Entry:
 
 TABLE = (
     _entry(r"^(split|slice|chunk|partition) ?:", Family.SPLIT, _ROUTE),  # of whatever it names then
+    _entry(r"^concat ?:", Family.CONCAT, _ROUTE),
+    _entry(r"^add ?:", Family.ADD, _COMPUTE, _ROUTE),
     _entry(r"\ball ?reduce", Family.ALL_REDUCE, _COMM),
     _entry(r"\breduce ?scatter", Family.REDUCE_SCATTER, _COMM),
     _entry(r"\ball ?gather", Family.ALL_GATHER, _COMM),
