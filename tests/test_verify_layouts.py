@@ -184,9 +184,7 @@ FAULTS = {
     ),
     "slice over a used axis": Fault("two_level", "layout", "cuts d_k by hg", over("k_rope", "slice", "hg")),
     "transfer to itself": Fault("tp_pp", "layout", "not two pools", to("layers", "transfer", pool="stage0")),
-    "transfer changes": Fault(
-        "tp_pp", "layout", "transfer does not make this", to("layers", "transfer", seq_len=("tp.0",))
-    ),
+    "transfer owes": Fault("tp_pp", "layout", "transfer does not make this", to("layers", "transfer", owes=("tp.0",))),
     "scatter to the host": Fault("dp_tp", "layout", "stays on the host", to("input", "scatter", pool="host")),
     "gather from the host": Fault("dp_tp", "layout", "gathers from the host", to("head", pool="host")),
     "gather into parts": Fault("tp", "layout", "gather does not make this", to("head", "gather", vocab=("tp",))),

@@ -111,8 +111,7 @@ class Kin:
             for root in (many - few) & made.keys():
                 made[root] *= -(-least // made[root])
         for name, other in EQUAL.items():
-            for root, groups in product(self._named(name) & made.keys(), self._named(other)):
-                made[root] = lcm(made[root], 2 * made[groups])
+            self._grouped_alike(made, self._named(name) & made.keys(), self._named(other))
         for key, source in self.groups.items():
             made[self.root(source)] = self._grouped(made[self.root(key)], self.root(source), key[1] != source[1], group)
         for key, sources in self.merged.items():
@@ -121,6 +120,18 @@ class Kin:
         for key, sources in self.merged.items():
             made[self.root(key)] = prod(made[self.root(source)] for source in sources)
         return {key: made[self.root(key)] for key in self.parent}
+
+    def _grouped_alike(self, made: dict[Extent, int], members: set[Extent], groups: set[Extent]) -> None:
+        """Members come in groups of two or more; where a table fixes how many there are, the groups are the model's."""
+        fixed = members & {self.root(key) for key in self.fixed}
+        if fixed:
+            made |= {root: max(s for _, s in self.same(root) if isinstance(s, int)) for root in groups}
+        for root, group in product(members - fixed, groups):
+            made[root] = lcm(made[root], 2 * made[group])
+
+    def same(self, root: Extent) -> list[Extent]:
+        """The dimensions that are one."""
+        return [key for key in self.parent if self.root(key) == root]
 
     def _named(self, name: str) -> set[Extent]:
         """The roots of dimensions of this name."""
