@@ -71,6 +71,10 @@ CODES: dict[str, Code] = {
     "unpaid": Code(
         "A value owes a sum, or a log-sum-exp, that no one pays.", "Pay it with an all-reduce or reduce-scatter."
     ),
+    "time": Code(
+        "What passes by in time, a part at each step (ring attention), is read as if it were there at once.",
+        "Let a merge accumulate it, or gather it.",
+    ),
     "coverage": Code("A layer or a weight shard is missing or there too often.", "See the layer or weight named."),
     # rules of the graph
     "OUT6": Code(

@@ -1,13 +1,19 @@
-"""Bands: which stretch of the flow belongs to which module, and which to a repeated layer."""
+"""Bands: which stretch of the flow belongs to which module; brackets: which of it is run several times."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
-from ..ir.deployment import Repeat, Row
+from ..ir.deployment import Row
+from ..ir.module import offset_in
 from .along import Extent
 from .lanes import Layout
 from .look import BANDS
+
+Key = TypeVar("Key", bound=Hashable)
 
 _OUTER = {"layers"}
 _BEFORE, _AFTER = "_norm", "_residual"
@@ -30,13 +36,33 @@ def bands(layout: Layout) -> list[tuple[str, Extent]]:
     return found
 
 
-def repeats(layout: Layout) -> list[tuple[Repeat, Extent]]:
-    """Every repeated body with the levels that it takes."""
-    levels: dict[Repeat, list[int]] = {}
-    for index, mark in layout.scene.marks.items():
-        if mark.row.repeat is not None:
-            levels.setdefault(mark.row.repeat, []).append(layout.level[index])
-    return [(repeat, Extent(min(at), max(at))) for repeat, at in levels.items()]
+@dataclass(frozen=True)
+class Bracket:
+    """A stretch of the flow that is run several times: how often (`× 8`), and what of (`layers 0-7`)."""
+
+    extent: Extent
+    times: str
+    of: str
+
+
+def brackets(layout: Layout) -> list[list[Bracket]]:
+    """Those of each kind that there is, the innermost first: steps in which parts pass by, layers, micro-batches."""
+    rows = [(mark.row, layout.level[index]) for index, mark in layout.scene.marks.items()]
+    passing = (((row.repeat, offset_in(row.path), row.steps), level) for row, level in rows if row.steps > 1)
+    steps = [Bracket(extent, f"× {count}", "steps") for (_, _, count), extent in _extents(passing)]
+    repeated = ((row.repeat, level) for row, level in rows if row.repeat is not None)
+    layers = [Bracket(extent, f"× {r.count}", f"layers {r.layers}") for r, extent in _extents(repeated)]
+    runs = layout.scene.view.deployment.micro_batches
+    whole = [Bracket(extent, f"× {runs}", "micro-batches") for _, extent in _extents((runs, at) for _, at in rows)]
+    return [found for found in (steps, layers, whole if runs > 1 else []) if found]
+
+
+def _extents(keyed: Iterable[tuple[Key, int]]) -> list[tuple[Key, Extent]]:
+    """Per key the levels from the first to the last."""
+    levels: dict[Key, list[int]] = {}
+    for key, level in keyed:
+        levels.setdefault(key, []).append(level)
+    return [(key, Extent(min(at), max(at))) for key, at in levels.items()]
 
 
 def _by_level(layout: Layout) -> list[Row]:

@@ -42,7 +42,8 @@ def tail_lines(row: Row, width: int) -> list[str]:
             lines += _tensors(f"{name}: ", ports, width)
     for merged in dict.fromkeys(port.merges for port in (*row.inputs, *row.outputs) if port.merges):
         lines += _wrap(merged, width)
-    return lines + (_wrap(sending(row.move), width) if row.move else [])
+    lines += _wrap(sending(row.move), width) if row.move else []
+    return lines + _wrap(f"in {row.steps} steps", width) if row.steps > 1 else lines
 
 
 def place_lines(text: str, width: int) -> list[str]:

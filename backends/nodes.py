@@ -58,6 +58,7 @@ def _facts(row: Row) -> str:
         **_resident(row),
         **_moved(row),
         **_repeated(row),
+        **({"steps": str(row.steps)} if row.steps > 1 else {}),
     }
     return ", ".join(f"{name}={quoted(str(text))}" for name, text in facts.items())
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import overload
 
 from ..ir.deployment import View
 from . import legend
-from .bands import bands, repeats
+from .bands import bands, brackets
 from .lanes import Layout
 from .look import TEXT
 from .metrics import BOLD, text_width
@@ -20,8 +21,8 @@ _BETWEEN = 26
 """From the heading's last line to the legend's first, from the legend to what it explains."""
 _ABOVE_ROWS = 66
 """Room above lanes that are rows: brackets and modules' names."""
-_PER_BRACKET, _NOTE = 30, 110
-"""Room for another bracket above rows, and beside columns for what it says."""
+_PER_BRACKET = 30
+"""Room for another bracket above rows."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Page:
     height: int
     heading: list[str]
     entries: list[list[legend.Look]]
-    outer: int = 0
-    """How far outside of the brackets of layers that of micro-batches stands."""
+    brackets: list[int]
+    """How far outside of the innermost those of each kind stand."""
 
     @overload
     def xy(self, along: int, across: int) -> tuple[int, int]: ...
@@ -62,34 +63,27 @@ def page_of(layout: Layout) -> Page:
     """Room for the layout and for what is written around it."""
     narrow, across = layout.scene.narrow, layout.across.width
     flow = layout.along.end[-1] + layout.along.space.tail if layout.along.end else 0
-    left, right = _beside(layout)
-    outer = _outer(layout, right)
-    right += outer + _NOTE if outer and narrow else 0
+    left, (*out, right) = _beside(layout)
     width = max(_NARROWEST, (across if narrow else flow) + left + right)
     heading = _heading(layout.scene.view, width - 2 * MARGIN)
     entries = legend.rows(layout, min(width, 1400) - 2 * MARGIN)
     top = MARGIN + TEXT.title + LINE * (len(heading) - 1) + 2 * _BETWEEN + legend.ROW * (len(entries) - 1)
-    top += 0 if narrow else _ABOVE_ROWS + outer
+    top += 0 if narrow else _ABOVE_ROWS + max(out, default=0)
     height = top + (flow if narrow else across) + MARGIN
-    return Page(narrow, left, top, width, height, heading, entries, outer)
+    return Page(narrow, left, top, width, height, heading, entries, out)
 
 
-def _outer(layout: Layout, beside: int) -> int:
-    """Room that the brackets of layers and their text take, where another one stands outside of them."""
-    if layout.scene.view.deployment.micro_batches == 1:
-        return 0
+def _beside(layout: Layout) -> tuple[int, list[int]]:
+    """Room left of the lanes, and right of them up to the brackets of each kind, and in all: in columns, for the names
+    of modules and what brackets say. Of rows, how far above the innermost other brackets stand.
+    """
+    found = brackets(layout)
     if not layout.scene.narrow:
-        return _PER_BRACKET
-    return beside - MARGIN + 14 if repeats(layout) else 0
-
-
-def _beside(layout: Layout) -> tuple[int, int]:
-    """Room left and right of the lanes: in columns, for the modules' names and the brackets' text."""
-    if not layout.scene.narrow:
-        return MARGIN, MARGIN
+        return MARGIN, [*(_PER_BRACKET * number for number in range(len(found))), MARGIN]
     names = [text_width(name, TEXT.band) * BOLD for name, _ in bands(layout)]
-    notes = [text_width(f"layers {repeat.layers}", TEXT.band) * BOLD + 34 for repeat, _ in repeats(layout)]
-    return MARGIN + int(max(names, default=0)) + 14, MARGIN + int(max(notes, default=0))
+    notes = [int(max(text_width(each.of, TEXT.band) for each in kind) * BOLD) + 34 for kind in found]
+    *out, right = accumulate(notes, initial=0)
+    return MARGIN + int(max(names, default=0)) + 14, [*out, MARGIN + right]
 
 
 def _heading(view: View, width: int) -> list[str]:

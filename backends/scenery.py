@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from . import legend
 from .along import Extent
-from .bands import bands, repeats
+from .bands import Bracket, bands, brackets
 from .lanes import Layout
 from .look import BAND_FILLS, CLUSTER_LINE, GAP_FILL, INK, TEXT
 from .metrics import BOLD, text_width
@@ -56,31 +56,25 @@ def _repeated(begin: int, end: int) -> range:
 
 
 def _brackets(canvas: Canvas, layout: Layout, page: Page) -> None:
-    for repeat, extent in repeats(layout):
-        span = layout.along.start[extent.first], layout.along.end[extent.last]
-        _bracket(canvas, layout, page, span, 0, (f"× {repeat.count}", f"layers {repeat.layers}"))
-    if (runs := layout.scene.view.deployment.micro_batches) > 1:
-        span = layout.along.start[0], layout.along.end[-1]
-        _bracket(canvas, layout, page, span, page.outer, (f"× {runs}", "micro-batches"))
+    for out, found in zip(page.brackets, brackets(layout), strict=True):
+        for bracket in found:
+            _bracket(canvas, layout, page, out, bracket)
 
 
-def _bracket(
-    canvas: Canvas, layout: Layout, page: Page, span: tuple[int, int], out: int, said: tuple[str, str]
-) -> None:
-    """A bracket beside a stretch of the flow, so far outside of the innermost, and how often it is run of what."""
-    (begin, end), (times, which) = span, said
-    near, far = (
-        (layout.across.width + 14 + out, layout.across.width + 24 + out) if page.narrow else (-36 - out, -46 - out)
-    )
+def _bracket(canvas: Canvas, layout: Layout, page: Page, out: int, bracket: Bracket) -> None:
+    """A bracket beside its stretch of the flow, so far outside of the innermost."""
+    begin, end = layout.along.start[bracket.extent.first], layout.along.end[bracket.extent.last]
+    beside = (layout.across.width + 14 + out, layout.across.width + 24 + out)
+    near, far = beside if page.narrow else (-36 - out, -46 - out)
     corners = [page.xy(begin, near), page.xy(begin, far), page.xy(end, far), page.xy(end, near)]
     canvas.line(corners, INK, width="1.5")
     for spot in _repeated(begin, end) if not page.narrow else _tall(begin, end):
         x, y = page.xy(spot, far)
         if page.narrow:
-            canvas.text((x + 8, y), times, TEXT.title, bold=True)
-            canvas.text((x + 8, y - 16), which, TEXT.band, bold=True)
+            canvas.text((x + 8, y), bracket.times, TEXT.title, bold=True)
+            canvas.text((x + 8, y - 16), bracket.of, TEXT.band, bold=True)
         else:
-            canvas.text((x + 4, y + 5), f"{times}   {which}", TEXT.band, bold=True)
+            canvas.text((x + 4, y + 5), f"{bracket.times}   {bracket.of}", TEXT.band, bold=True)
 
 
 def _tall(begin: int, end: int) -> list[int]:

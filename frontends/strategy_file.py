@@ -47,7 +47,7 @@ from .yaml_reader import parse_yaml
 STRATEGIES = Path(__file__).parent / "strategies"
 
 DIMENSIONS = (
-    *("batch_size", "seq_len", "kv_len", "hidden", "heads", "kv_heads", "d_k", "ffn"),
+    *("batch_size", "seq_len", "kv_len", "kv_parts", "hidden", "heads", "kv_heads", "d_k", "ffn"),
     *("vocab", "experts", "expert_tokens", "top_k", "q_rank", "kv_rank", "d_nope", "d_rope", "d_v"),
 )
 """Names of dimensions that a rule may cut."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -52,12 +53,21 @@ class Share:
 
     `merged`, of addends of a debt: bool [gpus, parts], which of them each GPU has merged already, in the midst of a
     collective (`of` is the first of them); None: it has its own alone, and together the GPUs of the row have all.
+
+    `steps` of them pass by each GPU in time, its own first: of every run of so many parts, at step i the one that lies
+    i before its own, cyclically. A node states what it holds at one step.
     """
 
     parts: int
     of: np.ndarray
     order: Levels = ()
     merged: np.ndarray | None = None
+    steps: int = 1
+
+    def visited(self, gpus: np.ndarray) -> np.ndarray:
+        """The parts that pass by these GPUs, in their order: int64 [gpus, steps]."""
+        own = self.of[gpus][:, None]
+        return own - own % self.steps + (own - np.arange(self.steps)) % self.steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,11 @@ class Port:
     debt: str = SUM
     cached: bool = False
     slots: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """In how many steps a GPU passes over it."""
+        return prod(share.steps for share in self.shares if share)
 
     def text(self, whole: bool = False) -> str:
         """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""
@@ -243,6 +258,11 @@ class Row:
     def making(self) -> np.ndarray:
         """Per node the GPUs that have its outputs: of a transfer the receivers."""
         return self.places[:, self.senders :]
+
+    @cached_property
+    def steps(self) -> int:
+        """How often a node runs before it has seen all that passes by."""
+        return max((port.steps for port in (*self.inputs, *self.outputs)), default=1)
 
     @cached_property
     def gpus(self) -> np.ndarray:

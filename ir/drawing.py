@@ -42,6 +42,7 @@ class Family(StrEnum):
     ALL_TO_ALL = "all-to-all"
     TRANSFER = "send/recv"
     BROADCAST = "broadcast"
+    PERMUTE = "collective-permute"
     EXCHANGE = "communication"
     DISPATCH = "dispatch"
     COMBINE = "combine"
@@ -60,6 +61,7 @@ class Family(StrEnum):
     EMBED = "embedding"
     SCORES = "scores"
     CONTEXT = "context"
+    MERGE = "merge of parts"
     GATE = "gate"
     OUTPUT_GATE = "output gate"
     PROJECT = "projection"
@@ -183,12 +185,13 @@ _NOWHERE = frozenset[int]()
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One node. `kinds`: what its title allows it to be (none: not recognised); `kind`: what its attribute states, or
-    the one of those that its shape shows; `families`: the operators its title names, `family` the one where it is
-    exactly one. `devices` are its own or those of the cluster around it, `placed` whether its label or that cluster's
-    title names them, `gpus` those it runs on, where they can be counted. `clashes`: (code, attribute, label) where they
-    differ; `unsaid`: which of inputs and outputs only attributes state, which no one sees; `alike`: the same object for
-    nodes that state the same, but for where they are."""
+    """One node. `kinds`: what its title allows it to be (none: not recognised); `kind`: what its attribute states,
+    or the one of those that its shape shows; `families`: the operators its title names, `family` the one where it
+    is exactly one. `devices` are its own or those of the cluster around it, `placed` whether its label or that
+    cluster's title names them, `gpus` those it runs on, where they can be counted. `clashes`: (code, attribute,
+    label) where they differ; `steps`: in how many it runs, on another part at each; `unsaid`: which of inputs and
+    outputs only attributes state, which no one sees; `alike`: the same object for nodes that state the same, but
+    for where they are."""
 
     id: str
     line: int
@@ -216,6 +219,7 @@ class Node:
     experts: frozenset[int]
     is_expert: bool
     elided: bool
+    steps: int = 1
     unsaid: tuple[str, ...] = ()
     clashes: tuple[tuple[str, str, str], ...] = ()
     clusters: tuple[Cluster, ...] = ()

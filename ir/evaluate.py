@@ -40,6 +40,7 @@ from .ops.move import (
     GatherOp,
     MoveOp,
     ReduceScatterOp,
+    RotateOp,
     ScatterOp,
     SliceOp,
     TransferOp,
@@ -47,6 +48,7 @@ from .ops.move import (
     stated,
 )
 from .ops.program import InputOp, OutputOp, RepeatOp, Resident
+from .orders import axes_of
 
 WeightKey = tuple[str, int | None]
 """A parameter or cache: its path without layer numbers, and its layer. A tied weight has the key of the one it is
@@ -232,8 +234,9 @@ class _Machine:
             return self.layouts[tensor]
         along = []
         for dim, size in zip(tensor.dims, self._shape(tensor), strict=True):
-            parts = _parts(levels(self.mesh, dim.cuts), self.mesh.size(dim.axes), size)
-            along.append([parts[rank] for rank in self._ranks(tensor.pool, dim.axes)])
+            axes, steps = axes_of(dim.cuts), self.mesh.size(dim.times)
+            parts = _parts(levels(self.mesh, dim.cuts), self.mesh.size(axes), size)
+            along.append([_visited(parts, rank, steps) for rank in self._ranks(tensor.pool, axes)])
         made = {gpu: tuple(part[i] for part in along) for i, gpu in enumerate(self._gpus(tensor.pool))}
         return self.layouts.setdefault(tensor, made)
 
@@ -283,6 +286,10 @@ def _exchanged(op: Collective | SliceOp, names: Sequence[str], group: list[Piece
             return _split(_reduced(group, op.kind), names.index(op.dim.data), count, stated(op.order))
         case AllGatherOp():
             return [_join(group, names.index(op.dim.data), stated(op.order))] * count
+        case RotateOp():
+            seen = range(op.shifts.value.data + 1)
+            along = names.index(op.dim.data)
+            return [_join([group[(rank - step) % count] for step in seen], along, ()) for rank in range(count)]
         case SliceOp():
             along, order = names.index(op.dim.data), stated(op.order)
             return [_split(piece, along, count, order)[rank] for rank, piece in enumerate(group)]
@@ -296,6 +303,12 @@ def _exchanged(op: Collective | SliceOp, names: Sequence[str], group: list[Piece
 def _parts(order: orders.Levels, count: int, size: int) -> Sequence[np.ndarray]:
     """The positions that each of `count` parts takes of so many."""
     return list(orders.indices(order, size)) if order else np.array_split(np.arange(size), count)
+
+
+def _visited(parts: Sequence[np.ndarray], rank: int, steps: int) -> np.ndarray:
+    """What a GPU holds: its part; where parts pass by in time, one after the other, all that it sees."""
+    first = rank - rank % steps
+    return np.concatenate([parts[first + (rank - step) % steps] for step in range(steps)])
 
 
 def _split(piece: Piece, axis: int, parts: int, order: orders.Levels) -> list[Piece]:

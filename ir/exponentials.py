@@ -26,11 +26,19 @@ def merged(lse: np.ndarray, axis: int) -> np.ndarray:
     return np.logaddexp.reduce(lse, axis=axis)
 
 
+def shares(lse: np.ndarray, axis: int) -> np.ndarray:
+    """Of the log-sum-exps of several parts, along an axis, what each has of the sum of all: exp(lse − that of all)."""
+    if isinstance(lse, Residues):
+        each = _exponential(lse)
+        return each / each.sum(axis=axis, keepdims=True)
+    return np.exp(lse - np.logaddexp.reduce(lse, axis=axis, keepdims=True))
+
+
 def exp_minus(x: np.ndarray, lse: np.ndarray) -> np.ndarray:
-    """exp(x − lse), at most 1 where lse is over all of x: nothing overflows."""
+    """exp(x − lse), at most 1 where lse is over all of x: nothing overflows. 0 where lse is −∞, of nothing."""
     if isinstance(x, Residues):
         return nonlinear("exp", np.exp, x) / _exponential(lse)
-    return np.exp(x - lse)
+    return np.exp(x - np.where(np.isneginf(lse), 0.0, lse))
 
 
 def _stand_in(exponential: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ A layout says, per dimension, which mesh axes cut it (outermost first) in which 
 owed, and which pool of GPUs holds the value:
 
     batch_size = B / dp, seq_len = S / cp zigzag, heads = 64 / tp, owes sum over cp, on stage0
+    seq_len = S / cp, kv_len = S / cp ring          of other tokens every step, one GPU's after the other's
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from .debts import debtors
 from .dims import Size, product, same
-from .orders import axes_of
+from .orders import axes_of, in_space, in_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,13 @@ class Dim:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The axes that cut it, in whatever order."""
-        return axes_of(self.cuts)
+        """The axes that cut it in space, in whatever order."""
+        return axes_of(in_space(self.cuts))
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The axes whose parts all pass by every GPU, one after the other."""
+        return axes_of(cut for cut in self.cuts if in_time(cut))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,13 @@ class Tensor:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Every axis that cuts a dimension."""
+        """Every axis that cuts a dimension in space."""
         return tuple(axis for dim in self.dims for axis in dim.axes)
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Every axis whose parts pass by in time."""
+        return tuple(axis for dim in self.dims for axis in dim.times)
 
     @property
     def debtors(self) -> tuple[str, ...]:

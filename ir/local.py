@@ -16,13 +16,18 @@ FULL_NAMES = {"B": symbol("batch_size"), "S": symbol("seq_len"), "K": symbol("kv
 
 
 def parts(mesh: Mesh, dim: Dim) -> int:
-    """Into how many parts a dimension is cut."""
-    return mesh.size(dim.axes)
+    """Into how many parts a dimension is cut, in space and time."""
+    return mesh.size(orders.axes_of(dim.cuts))
+
+
+def steps(mesh: Mesh, tensor: Tensor) -> int:
+    """In how many steps a GPU passes over a tensor."""
+    return mesh.size(tensor.times)
 
 
 def levels(mesh: Mesh, cuts: Iterable[str]) -> orders.Levels:
-    """Nested cuts with the number of parts that each makes; empty where all are contiguous."""
-    return orders.levels((mesh.size((orders.axis_of(cut),)), orders.order_of(cut)) for cut in cuts)
+    """Nested cuts with the number of parts that each makes, whenever they are held; empty where all are contiguous."""
+    return orders.levels((mesh.size((orders.axis_of(cut),)), orders.still(orders.order_of(cut))) for cut in cuts)
 
 
 def plain(size: Size) -> int | str:
@@ -38,10 +43,10 @@ def shown(mesh: Mesh, sizes: Sizes, dim: Dim) -> tuple[int | str, int | str]:
 
 
 def elements(mesh: Mesh, sizes: Sizes, tensor: Tensor) -> Size:
-    """Elements of a tensor on one GPU, counted exactly."""
+    """Elements of a tensor on one GPU, at one time, counted exactly."""
     return product([sizes.exact(dim.size) / parts(mesh, dim) for dim in tensor.dims])
 
 
 def nbytes(mesh: Mesh, sizes: Sizes, tensor: Tensor) -> Size:
-    """Bytes of a tensor on one GPU, counted exactly."""
+    """Bytes of a tensor on one GPU, at one time, counted exactly."""
     return elements(mesh, sizes, tensor) * number(Fraction(DTYPE_BITS[tensor.dtype], 8))

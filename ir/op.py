@@ -27,6 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 from .debts import SUM
 from .dims import Size, same
 from .layout import Tensor
+from .orders import axes_of, axis_of, in_time, passed
 from .types import TensorType
 
 
@@ -52,11 +53,20 @@ class Relation:
     those of tp's sub-axes that divide kv_heads; the others hold copies.
 
     `unordered`: rows carry what they stand for, so that the order of a GPU's parts is free (routed tokens).
+    `counts`: it numbers the parts of its source: whatever order these are in, it is cut by the same axes in runs.
     """
 
     name: str
     sources: tuple[str, ...]
     unordered: bool = False
+    counts: bool = False
+
+    def carried(self, cuts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """What would cut it, of what cuts its sources."""
+        found = tuple(cut for source in self.sources for cut in cuts.get(source, ()))
+        if self.counts:
+            return tuple(passed(axis_of(cut)) if in_time(cut) else axis_of(cut) for cut in found)
+        return axes_of(found) if self.unordered else found
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Rule:
     aligned   names that vanish and are cut as others are: nothing is summed over them
     relates   relations among names of the joint space
     linear    operand sets through which a sum that is owed may pass (all of a set must owe it); default: refuse
+    accumulates  names that must be whole, whose parts may come in time, one after the other
     selects   operands that carry a routing decision (drawn as dashed gate edges)
     indexed   names whose global indices or extent the meaning reads (rotary positions, vocabulary, expert ids);
               of any other name it knows only how many indices a device holds: with other ones it computes the same
@@ -82,6 +93,7 @@ class Rule:
     aligned: frozenset[str] = frozenset()
     relates: tuple[Relation, ...] = ()
     linear: tuple[tuple[int, ...], ...] = ()
+    accumulates: frozenset[str] = frozenset()
     selects: tuple[int, ...] = ()
     indexed: frozenset[str] = frozenset()
     flops: int = 0
@@ -131,10 +143,17 @@ class Operator(IRDLOperation, ABC):
         """Joint names that must not be cut."""
         return frozenset()
 
-    def split(self, *inputs: SSAValue) -> tuple[Operator, ...]:
+    def split(self, *inputs: SSAValue) -> Split:
         """Operators that compute the same of these values where names of `whole` are cut; the last makes the result.
 
         The last has this operator's path, others stand beneath it. None: those names cannot be cut.
+        """
+        return ()
+
+    def apart(self, reader: Operator, parts: str, inputs: Sequence[SSAValue], others: Sequence[SSAValue]) -> Split:
+        """As `split`, of this operator and the only one that reads it: what a name of `whole` is cut into is kept apart
+        until the last operator merges it. `parts` says in which order (`orders.text`), `inputs` are this operator's
+        operands, `others` the reader's but for this one's result. None: the two cannot be replaced so.
         """
         return ()
 
@@ -176,7 +195,8 @@ class Operator(IRDLOperation, ABC):
     def points(self) -> tuple[str, ...]:
         """The names over which work is counted: all that are free."""
         tied = self.derived()
-        return tuple(name for name in self.joint() if name not in tied and name not in self.RULE.aligned)
+        counted = {source for relation in tied.values() for source in relation.sources}
+        return tuple(n for n in self.joint() if n not in tied and (n in counted or n not in self.RULE.aligned))
 
     def verify_(self) -> None:
         try:
@@ -195,6 +215,9 @@ class Computation(Operator):
 
     traits = traits_def(Pure())
 
+
+Split = tuple[Operator, ...]
+"""Operators in place of others, in order."""
 
 _UNKNOWN = TensorType(Tensor((), "f32"))
 

@@ -5,8 +5,12 @@
     zigzag          of 2p equal chunks the r-th from the front and the r-th from the back (causal attention in balance)
     [3, 0, 2, 1]    a table: of 4 equal chunks, in the order listed, the r-th run of 4/p (a placement of experts)
 
+    ring            in time: part r passes over all p of them, at step i over part (r − i) mod p (ring attention's
+                    keys); of parts in any of the orders above: `ring zigzag`
+
 A *cut* of a dimension is the axis and its order, as text: `cp`, `cp zigzag`, `ep [3, 0, 2, 1]`. Cuts nest: the order of
-an inner one is that of the indices in the part it cuts. `Levels` are nested cuts without the names of their axes.
+an inner one is that of the indices in the part it cuts; one in time is the innermost. `Levels` are nested cuts without
+the names of their axes.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from math import lcm
 import numpy as np
 
 CONTIGUOUS = "contiguous"
+RING = "ring"
 MAX_TABLE = 65_536
 """Chunks that a table may list."""
 
@@ -67,6 +72,36 @@ def order_of(a_cut: str) -> str:
     return a_cut.partition(" ")[2] or CONTIGUOUS
 
 
+def in_time(a_cut: str) -> bool:
+    """Is the dimension passed over in time, part after part?
+
+    >>> in_time("cp ring zigzag"), in_time("cp zigzag"), at_rest("cp ring zigzag"), passed("cp zigzag")
+    (True, False, 'cp zigzag', 'cp ring zigzag')
+    """
+    return order_of(a_cut).split(" ")[0] == RING
+
+
+def at_rest(a_cut: str) -> str:
+    """The cut that leaves every GPU its own part only."""
+    return cut(axis_of(a_cut), still(order_of(a_cut)))
+
+
+def passed(a_cut: str) -> str:
+    """The cut whose parts all pass by every GPU."""
+    return cut(axis_of(a_cut), f"{RING} {still(order_of(a_cut))}".removesuffix(f" {CONTIGUOUS}"))
+
+
+def still(order: str) -> str:
+    """The order of the parts, which may be passed over in time."""
+    name, _, rest = order.partition(" ")
+    return (rest or CONTIGUOUS) if name == RING else order
+
+
+def in_space(cuts: Iterable[str]) -> tuple[str, ...]:
+    """The cuts that give GPUs different parts for good."""
+    return tuple(a_cut for a_cut in cuts if not in_time(a_cut))
+
+
 def axes_of(cuts: Iterable[str]) -> tuple[str, ...]:
     """The axes of cuts, without their orders."""
     return tuple(map(axis_of, cuts))
@@ -74,9 +109,10 @@ def axes_of(cuts: Iterable[str]) -> tuple[str, ...]:
 
 def problem(order: str, parts: int = 1) -> str:
     """What is wrong with an order, of itself or over so many parts; or nothing."""
+    order = still(order)
     match = _TEXT.fullmatch(order)
     if match is None or (match["name"] and match["name"] not in ORDERS):
-        return f"is none of {', '.join(ORDERS)} or a table such as [3, 0, 2, 1]"
+        return f"is none of {', '.join(ORDERS)}, {RING}, or a table such as [3, 0, 2, 1]"
     if match["block"] and match["name"] != "strided":
         return f"has blocks, which {match['name']} has not"
     table = table_of(order)
@@ -102,6 +138,8 @@ def refined(order: str, outermost: bool, inner: int) -> str:
     >>> refined("strided", True, 2), refined("strided", False, 1), refined("zigzag", False, 1)
     ('strided 2', 'strided', 'zigzag')
     """
+    if order.partition(" ")[0] == RING:
+        return order_of(passed(cut("", refined(still(order), outermost, inner))))
     if order.startswith("strided"):
         block = _block(order) * inner
         return f"strided {block}" if block > 1 else "strided"
@@ -119,6 +157,7 @@ def runs(order: str, parts: int) -> int | None:
 
     What follows a dimension in groups (KV heads the heads) has parts in the same order if they are made of whole runs.
     """
+    order = still(order)
     if order.startswith("strided"):
         return None
     return len(table_of(order)) or (2 * parts if order == "zigzag" else parts)
@@ -128,7 +167,7 @@ def divisor(cuts: Levels) -> int:
     """What a size must be a multiple of, to be cut so."""
     if not cuts:
         return 1
-    (parts, order), *rest = cuts
+    (parts, order), *rest = ((parts, still(order)) for parts, order in cuts)
     return lcm(runs(order, parts) or parts * _block(order), parts * divisor(tuple(rest)))
 
 
@@ -142,7 +181,7 @@ def indices(cuts: Levels, size: int) -> np.ndarray:
     ValueError where the size cannot be cut so.
     """
     held = np.arange(size)[None]
-    for parts, order in cuts:
+    for parts, order in ((parts, still(order)) for parts, order in cuts):
         if wrong := problem(order, parts):
             raise ValueError(f"order {order} {wrong}")
         one = _indices(order, parts, held.shape[1])

@@ -77,8 +77,10 @@ def _parse_dim(parser: AttrParser) -> Dim:
 
 
 def _parse_order(parser: AttrParser) -> str:
-    """Nothing (contiguous), a name with or without a block (`strided 2`), or a table."""
+    """Nothing (contiguous), a name with or without a block (`strided 2`), or a table; `ring` before any of these."""
     at = parser.pos
+    if parser.parse_optional_keyword(orders.RING):
+        return orders.order_of(orders.passed(orders.cut("", _parse_order(parser))))
     chunks = parser.parse_optional_comma_separated_list(
         parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
     )

@@ -33,6 +33,7 @@ from ..ir.ops.move import (
     MoveOp,
     Mover,
     ReduceScatterOp,
+    RotateOp,
     ScatterOp,
     SliceOp,
     TransferOp,
@@ -48,6 +49,7 @@ KINDS: dict[str, type[Mover]] = {
     "all_gather": AllGatherOp,
     "all_to_all": AllToAllOp,
     "slice": SliceOp,
+    "rotate": RotateOp,
 }
 
 
@@ -113,6 +115,8 @@ def _properties(step: Step, before: Tensor, mesh: Mesh) -> dict[str, object]:
     merge = None if step.merge == SUM else step.merge
     if step.kind == "all_reduce":
         return {"axes": step.axes, "merge": merge}
+    if step.kind == "rotate":
+        return {"axes": step.axes, "dim": step.dim, "shifts": mesh.size(step.axes) - 1}
     joins = step.kind in ("all_gather", "all_to_all")
     order = _order(step, (before if joins else step.after).dim(step.dim), mesh)
     made: dict[str, object] = {"axes": step.axes, "dim": step.dim, "order": order}

@@ -7,6 +7,7 @@ the same operator follow them: as far as whole runs of the order divide them, ro
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic
@@ -44,6 +45,10 @@ def _apart(rule: Rule, name: str) -> set[str]:
     return ordered | {cut for cut in rule.cuts if cut in sources[1:]}
 
 
+def _last_in_time(cuts: tuple[str, ...]) -> tuple[str, ...]:
+    return (*orders.in_space(cuts), *filter(orders.in_time, cuts))
+
+
 @dataclass
 class Cuts:
     """Answers for one plan on one mesh; collects what is wrong instead of stopping at the first."""
@@ -68,9 +73,38 @@ class Cuts:
         space, tied = op.joint(), op.derived()
         cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, where_of(op))
         for name, relation in tied.items():
-            carried = tuple(cut for source in relation.sources for cut in cuts.get(source, ()))
-            cuts[name] = self._prefix(orders.axes_of(carried) if relation.unordered else carried, space[name])
+            carried = relation.carried(cuts)
+            cuts[name] = carried if relation.counts else self._prefix(carried, space[name])
         return cuts
+
+    def kept_apart(self, op: Operator, place: Place) -> str:
+        """The order of the parts of the one name that an operator needs whole, if they are to be kept apart until they
+        are merged: a rule also names what numbers them, or lets them pass by in time. Else nothing.
+        """
+        joint = self.joint(op, place)
+        for name in op.whole():
+            numbers = {relation.name for relation in RELATIONS.values() if relation.counts and name in relation.sources}
+            rules = [self.rules.rule(axis, place.path, place.layer) for axis in orders.axes_of(joint.get(name, ()))]
+            if any(numbers.intersection(rule.cuts) for rule in rules if rule) or any(map(orders.in_time, joint[name])):
+                return orders.text(self._levels(orders.at_rest(cut) for cut in joint[name]))
+        return ""
+
+    def may_move(self, have: Tensor, need: Tensor, path: str) -> bool:
+        """Refuse to hold still what passes by in time: only what accumulates it may end that."""
+        for before, after in zip(have.dims, need.dims, strict=True):
+            if before.times and before.times != after.times:
+                axis = user_axis(before.times[0])
+                self._refuse(
+                    ("time", axis, before.name),
+                    None,
+                    Place(path, None, have.pool),
+                    f"{before.name} passes by in time, a part of {axis} after the other, and is read otherwise",
+                    expected="a merge of the parts, or an operator of every part",
+                    actual=f"{before.name} / {' / '.join(after.cuts) or 'nothing'}",
+                    hint=f"let {axis} pass over it in the whole of attention's core, and nowhere else",
+                )
+                return False
+        return True
 
     def named(self, tensor: Tensor, place: Place, where: str) -> Joint:
         """The layout of a bare tensor at a place (what a repeat carries)."""
@@ -102,6 +136,7 @@ class Cuts:
         cuts: Joint = dict.fromkeys(space, ())
         for axis, rule in self.rules.at(place.path, place.layer, self.mesh.axes_of(place.pool)):
             hit = {self._source(name, rule.cuts) or name for name in space if self._hits(name, rule.cuts)}
+            hit = {name for name in hit if not orders.in_time(orders.cut(axis, rule.order(name)))}
             if len(hit) > 1:
                 self._conflict(axis, rule, hit, place)
                 continue
@@ -109,13 +144,15 @@ class Cuts:
                 cut = self._cut(axis, rule, name)
                 if self._hits(name, rule.cuts) and self._divides(cut, rule, name, space, cuts, place):
                     cuts[name] = (*cuts[name], cut)
-        return {name: self._by_source(name, axes, place) for name, axes in cuts.items()}
+        return {name: self._by_source(name, _last_in_time(cut), place) for name, cut in cuts.items()}
 
     def _cut(self, axis: str, rule: Rule, name: str) -> str:
         """The axis in the order that the rule gives to a name, or to what the name follows."""
         if name in UNORDERED:
             return axis
         order = rule.order(name if name in rule.cuts else self._source(name, rule.cuts) or name)
+        if name in RELATIONS and RELATIONS[name].counts:
+            order = orders.RING if orders.in_time(orders.cut(axis, order)) else orders.CONTIGUOUS
         siblings = [other for other in self.mesh.axes if user_axis(other) == user_axis(axis)]
         at = siblings.index(axis)
         return orders.cut(axis, orders.refined(order, at == 0, self.mesh.size(tuple(siblings[at + 1 :]))))
@@ -154,7 +191,10 @@ class Cuts:
 
     def _chunks(self, cuts: tuple[str, ...]) -> int:
         """What a size must be a multiple of, to be cut so."""
-        return orders.divisor(tuple((self.mesh.size((orders.axis_of(c),)), orders.order_of(c)) for c in cuts))
+        return orders.divisor(self._levels(cuts))
+
+    def _levels(self, cuts: Iterable[str]) -> orders.Levels:
+        return tuple((self.mesh.size((orders.axis_of(cut),)), orders.order_of(cut)) for cut in cuts)
 
     def _divides(self, cut: str, rule: Rule, name: str, space: dict[str, Size], cuts: Joint, place: Place) -> bool:
         """Does the cut divide what is left of a dimension? A derived one may stop being cut; a listed one may not."""
@@ -247,7 +287,8 @@ class Cuts:
 
     def _check_whole(self, op: Operator, cuts: Joint, place: Place) -> None:
         for name in op.whole():
-            for axis in orders.axes_of(cuts.get(name, ())):
+            found = cuts.get(name, ())
+            for axis in orders.axes_of(orders.in_space(found) if name in op.RULE.accumulates else found):
                 whole = user_axis(axis)
                 self._refuse(
                     ("whole", whole, name, place.path),

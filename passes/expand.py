@@ -20,14 +20,14 @@ from ..ir.debts import KINDS, SUM, kind_of
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
 from ..ir.dims import Sizes, number
 from ..ir.layout import DTYPE_BITS, Tensor
-from ..ir.local import elements, levels, nbytes, plain, shown
+from ..ir.local import elements, levels, nbytes, plain, shown, steps
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, WeightOp
-from ..ir.orders import CONTIGUOUS, axes_of, indices
+from ..ir.orders import CONTIGUOUS, axes_of, in_time, indices
 from ..ir.plan import Plan, named_axes
 from .selection import is_selection
 from .sends import sends
@@ -63,7 +63,7 @@ def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
         members = mesh.size(op.over)
         counts = [measure(mesh, sizes, before) for measure in (elements, nbytes)]
         wholes = [measure(mesh, sizes, after) for measure in (elements, nbytes)]
-        moved = [op.sent(b, a, members) for b, a in zip(counts, wholes, strict=True)]
+        moved = [op.sent(b, a, members) * steps(mesh, before) for b, a in zip(counts, wholes, strict=True)]
         return plain(moved[0]), plain(moved[1])
     most = number(sends(before, after, mesh).most)
     whole = sizes.exact(before.points) * most
@@ -188,7 +188,8 @@ class _Builder:
         if (pool, cuts) not in self.shares:
             axes, of = axes_of(cuts), np.full(self.mesh.gpus, -1, dtype=np.int64)
             of[self.mesh.ids(pool).reshape(-1)] = self.mesh.coordinate(pool, axes)
-            self.shares[pool, cuts] = Share(self.mesh.size(axes), of, levels(self.mesh, cuts))
+            steps = self.mesh.size(axes_of(filter(in_time, cuts)))
+            self.shares[pool, cuts] = Share(self.mesh.size(axes), of, levels(self.mesh, cuts), steps=steps)
         return self.shares[pool, cuts]
 
     def _places(self, op: Operator) -> tuple[np.ndarray, int, np.ndarray | None]:

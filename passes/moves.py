@@ -11,7 +11,8 @@ become two gathers and two slices. Where the order of parts is free (routed toke
 any that are wanted come: expert_tokens / ep / cp → experts / ep is an all-to-all over ep and a gather over cp,
 and back, with a sum owed over cp, a reduce-scatter over cp and an all-to-all over ep.
 
-A cut in another order is another cut: seq_len / cp zigzag → seq_len / cp is a gather and a slice.
+A cut in another order is another cut: seq_len / cp zigzag → seq_len / cp is a gather and a slice. What is to pass by
+in time, seq_len / cp → seq_len / cp ring, is rotated, once it lies as its parts do at rest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from ..ir.debts import SUM, by_kind, debtor
 from ..ir.layout import Dim, Tensor
 from ..ir.ops import UNORDERED
-from ..ir.orders import axes_of, axis_of
+from ..ir.orders import at_rest, axes_of, axis_of
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Step:
 def steps(have: Tensor, need: Tensor) -> list[Step]:
     """Every move from `have` to `need`, in order, neighbours of one kind and dimension fused. Pools must be equal."""
     found: list[Step] = []
-    for finder in (_debts, _slices, _shuffles):
-        for step in finder(have, need):
+    resting = _resting(have, need)
+    for finder, wanted in ((_debts, resting), (_slices, resting), (_shuffles, resting), (_rotations, need)):
+        for step in finder(have, wanted):
             have = step.after
             if found and (fused := _fuse(found[-1], step)):
                 found[-1] = fused
@@ -52,6 +54,19 @@ def steps(have: Tensor, need: Tensor) -> list[Step]:
                 found.append(step)
     assert have == need, (have, need)
     return found
+
+
+def _resting(have: Tensor, need: Tensor) -> Tensor:
+    """What is needed, with every part that is to begin to pass by still where it is at rest."""
+    begin = [after for before, after in zip(have.dims, need.dims, strict=True) if after.times != before.times]
+    return need.cut({dim.name: tuple(map(at_rest, dim.cuts)) for dim in begin})
+
+
+def _rotations(have: Tensor, need: Tensor) -> Iterator[Step]:
+    for dim in need.dims:
+        if dim.cuts != have.dim(dim.name).cuts:
+            have = have.cut({dim.name: dim.cuts})
+            yield Step("rotate", dim.times, dim.name, dim.name, have)
 
 
 def _fuse(first: Step, second: Step) -> Step | None:

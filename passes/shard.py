@@ -32,7 +32,7 @@ from ..ir.ops import UNORDERED
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, WeightOp, YieldOp
-from ..ir.orders import axes_of
+from ..ir.orders import axes_of, in_space
 from ..ir.plan import Plan
 from .cuts import Cuts, Place
 from .store import Stores
@@ -150,7 +150,7 @@ class _Sharder:
         cuts = self.cuts.of(op, place)
         needs = [_share(tensor_of(v), op.operand_names(i), cuts, pool) for i, v in enumerate(op.operands)]
         debts = self._debts(op, {axis for each in cuts.values() for axis in axes_of(each)})
-        owed = {debt(axis, op.RULE.debt) for name in op.sums() for axis in axes_of(cuts.get(name, ()))}
+        owed = {debt(axis, op.RULE.debt) for name in op.sums() for axis in axes_of(in_space(cuts.get(name, ())))}
         out = _share(tensor_of(op.out), {}, cuts, pool)
         out = replace(out, owes=self.cuts.ordered(owed.union(*debts.values())))
         needs = [replace(need, owes=debts.get(i, ())) for i, need in enumerate(needs)]
@@ -240,11 +240,11 @@ class _Sharder:
         return self._move(self.env[value], target, value)
 
     def _move(self, have: SSAValue, need: Tensor, source: SSAValue) -> SSAValue:
-        if tensor_of(have) == need:
+        owner = source.owner
+        path = owner.path.data if isinstance(owner, Operator) else "layers"
+        if tensor_of(have) == need or not self.cuts.may_move(tensor_of(have), need, path):
             return have
         if (have, need) not in self.moved:
-            owner = source.owner
-            path = owner.path.data if isinstance(owner, Operator) else "layers"
             where = where_of(owner) if isinstance(owner, Operator) else ""
             move = MoveOp.of(have, path=path, where=where, out=need)
             self.out.append(move)

@@ -4,7 +4,15 @@
     after    %l = dag.log_sum_exp(%s) at "layers.attention.core.softmax.lse" {over = "kv_len"}
              %p = dag.exp_minus(%s, %l) at "layers.attention.core.softmax"
 
-What the form is, the operator's class says (`Operator.split`). An operator without one stays: shard refuses the cut.
+or, where the rule keeps the parts of kv_len apart (it names kv_parts too, or lets them pass by in time), with context
+
+    after    %l = dag.part_log_sum_exp(%s) at "layers.attention.core.softmax.part_lse" {parts = "4 contiguous"}
+             %p = dag.part_exp_minus(%s, %l) at "layers.attention.core.softmax.part_exp"
+             %o = dag.part_context(%p, %v) at "layers.attention.core.context.part_context"
+             %c = dag.merge(%o, %l) at "layers.attention.core.merge"
+
+What the form is, the operator's class says (`Operator.split`, `Operator.apart`). An operator without one stays: shard
+refuses the cut.
 """
 
 from __future__ import annotations
@@ -18,7 +26,7 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.module import layer_of, mesh_of, operators, plan_of, sizes_of
-from ..ir.op import Operator, tensor_of
+from ..ir.op import Operator, Split, tensor_of
 from .cuts import Cuts, Place
 
 
@@ -34,23 +42,31 @@ class SplitPass(ModulePass):
             raise Refused(Diagnostic("rule", "the module has no plan to split by", hint="name a strategy"))
         cuts = Cuts(plan, mesh_of(op), sizes_of(op))
         for inner, repeat in list(operators(op)):
-            joint = (
-                cuts.joint(inner, Place(inner.path.data, layer_of(inner, repeat), tensor_of(inner.out).pool))
-                if inner.whole()
-                else {}
-            )
-            if any(joint.get(name) for name in inner.whole()):
-                _split(inner)
+            if inner.whole():
+                _one(inner, cuts, Place(inner.path.data, layer_of(inner, repeat), tensor_of(inner.out).pool))
 
 
-def _split(op: Operator) -> None:
-    steps = op.split(*op.operands)
+def _one(op: Operator, cuts: Cuts, place: Place) -> None:
+    joint = cuts.joint(op, place)
+    if not any(joint.get(name) for name in op.whole()):
+        return
+    parts, readers = cuts.kept_apart(op, place), [use.operation for use in op.out.uses]
+    if not parts:
+        _replace((op,), op.split(*op.operands))
+    elif len(readers) == 1 and isinstance(reader := readers[0], Operator):
+        others = [value for value in reader.operands if value is not op.out]
+        _replace((op, reader), op.apart(reader, parts, op.operands, others))
+
+
+def _replace(chain: Split, steps: Split) -> None:
+    """The steps in place of operators of which each reads the one before; as it is where there are none."""
     if not steps:
         return
     for step in steps:
-        step.location = op.location
-    Rewriter.insert_op(steps, InsertPoint.before(op))
-    steps[-1].out.name_hint = op.out.name_hint
-    op.out.replace_all_uses_with(steps[-1].out)
-    op.detach()
-    op.erase()
+        step.location = chain[0].location
+    Rewriter.insert_op(steps, InsertPoint.before(chain[-1]))
+    steps[-1].out.name_hint = chain[-1].out.name_hint
+    chain[-1].out.replace_all_uses_with(steps[-1].out)
+    for op in reversed(chain):
+        op.detach()
+        op.erase()

@@ -47,6 +47,16 @@ TWO_LEVEL = (
 )
 
 SPLIT_KV = (rule("*", "cp", "seq_len"), rule("*.scores *.scale *.mask *.softmax *.context", "cp", "kv_len"))
+KV_CORE = "*.scores *.scale *.mask *.softmax *.context"
+RING = (rule("*", "cp", "seq_len"), rule("*.core", "cp", "seq_len", kv_len="ring"))
+RING_ZIGZAG = (rule("*", "cp", seq_len="zigzag"), rule("*.core", "cp", seq_len="zigzag", kv_len="ring zigzag"))
+HELIX = (
+    rule("*", "tpa", "heads", "ffn", "vocab"),
+    rule("*.k_cache *.v_cache", "kvp", "seq_len"),
+    rule(KV_CORE, "kvp", "kv_len", "kv_parts"),
+    rule("*.merge *.o_proj", "kvp", "heads"),
+    rule("*.ffn *.moe", "kvp", "ffn"),
+)
 
 
 def plan(name: str, rules: tuple[Rule, ...], stages: Stages | None = None, **axes: int) -> Plan:
@@ -68,6 +78,10 @@ PLANS = {
     "dp_tp": plan("dp_tp", DP + TP, dp=2, tp=4),
     "two_level": plan("two_level", TWO_LEVEL, hg=4, ds=2),
     "split_kv": plan("split_kv", SPLIT_KV, cp=8),
+    "ring": plan("ring", RING, cp=8),
+    "ring_zigzag": plan("ring_zigzag", RING_ZIGZAG, cp=8),
+    "usp": plan("usp", (*RING, rule("*", "sp", "seq_len"), rule("*.core", "sp", "heads")), cp=4, sp=2),
+    "helix": plan("helix", HELIX, tpa=2, kvp=4),
     "hidden": plan("hidden", (rule("*", "hp", "hidden"),), hp=8),
     "tp_pp": plan("tp_pp", TP, Stages("pp"), pp=2, tp=16),
     "tp_pp_uneven": plan("tp_pp_uneven", TP, Stages("pp", (1, 3)), pp=2, tp=4),

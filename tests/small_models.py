@@ -59,6 +59,17 @@ ZIGZAG = (rule("*", "cp", seq_len="zigzag"),)
 TABLE = "[3, 0, 2, 1]"
 KV_CORE = "*.scores *.scale *.mask *.softmax *.context"
 SPLIT_KV = (*CP, rule(KV_CORE, "cp", "kv_len"))
+KEPT_APART = (*CP, rule(KV_CORE, "cp", "kv_len", "kv_parts"))
+RING = (*CP, rule("*.core", "cp", "seq_len", kv_len="ring"))
+RING_ZIGZAG = (*ZIGZAG, rule("*.core", "cp", seq_len="zigzag", kv_len="ring zigzag"))
+USP = (*RING, rule("*", "sp", "seq_len"), rule("*.core", "sp", "heads"))
+HELIX = (
+    rule("*", "tpa", "heads", "ffn", "vocab"),
+    rule("*.k_cache *.v_cache", "kvp", "seq_len"),
+    rule(KV_CORE, "kvp", "kv_len", "kv_parts"),
+    rule("*.merge *.o_proj", "kvp", "heads"),
+    rule("*.ffn *.moe", "kvp", "ffn"),
+)
 HIDDEN = (rule("*", "hp", "hidden"),)
 EP_ALLGATHER = (EP[0], *EP_REPLICATED)
 DEEPSEEK = (
@@ -179,6 +190,22 @@ PLANS = {
     "split kv zigzag": plan((*ZIGZAG, rule(KV_CORE, "cp", kv_len="zigzag")), cp=2),
     "split kv over two axes": plan((*DP, *SPLIT_KV, rule(KV_CORE, "dp", "kv_len")), dp=2, cp=2),
     "split kv×tp, one layer gathers": plan((*SPLIT_KV, *TP, rule("layers[1]", "cp", "seq_len")), cp=2, tp=2),
+    "parts of kv merged in rows": plan(KEPT_APART, cp=4),
+    "parts of kv merged in heads": plan((*KEPT_APART, rule("*.merge *.o_proj", "cp", "heads")), cp=2),
+    "parts of kv gathered": plan((rule(KV_CORE, "cp", "kv_len", "kv_parts"),), cp=4),
+    "parts of kv zigzag": plan((*ZIGZAG, rule(KV_CORE, "cp", "kv_parts", kv_len="zigzag")), cp=4),
+    "parts of kv over two axes": plan((*DP, *KEPT_APART, rule(KV_CORE, "dp", "kv_len", "kv_parts")), dp=2, cp=2),
+    "helix": plan(HELIX, tpa=2, kvp=2),
+    "ring": plan(RING, cp=4),
+    "ring zigzag": plan(RING_ZIGZAG, cp=4),
+    "ring strided": plan((rule("*", "cp", seq_len="strided"),
+                          rule("*.core", "cp", seq_len="strided", kv_len="ring strided")), cp=2),
+    "usp": plan(USP, cp=2, sp=2),
+    "dp×ring×tp": plan((*DP, *RING, *TP), dp=2, cp=2, tp=2),
+    "ring, head size cut": plan((*RING, rule("*.attention", "ds", "d_k"), rule(
+        "*.q_norm *.k_norm *.q_rope *.k_rope", "ds")), cp=2, ds=2),
+    "ring, one layer gathers, pp": plan(
+        (*RING, rule("layers[1].attention.core", "cp", "seq_len")), "uneven", pp=2, cp=2),
     "hidden": plan(HIDDEN, hp=4),
     "2d tp, hidden cut": plan((*TP, *HIDDEN), tp=2, hp=2),
     "two-level, norms of heads cut": plan((*TWO_LEVEL, rule("*.q_norm *.k_norm", "ds", "d_k")), hg=2, ds=2),

@@ -21,7 +21,7 @@ MAX_MEMORY = 16 << 30
 NODE_ATTRIBUTES = (
     "label", "xlabel", "shape", "sides", "skew", "style", "kind", "op", "gpu", "gpus", "device", "devices", "rank_id",
     "input", "inputs", "output", "outputs", "global_input", "global_output", "weight", "weights", "state", "collective",
-    "group", "members", "from", "to", "bytes", "repeat", "repeat_id", "path",
+    "group", "members", "from", "to", "bytes", "repeat", "repeat_id", "path", "steps",
 )  # fmt: skip
 EDGE_ATTRIBUTES = ("label", "xlabel", "taillabel", "headlabel", "style", "kind", "tensor", "dir")
 GRAPH_ATTRIBUTES = ("label", "gpus", "view", "repeat", "charset", "cluster")

@@ -46,6 +46,8 @@ _BYTES = re.compile(r"(\d[\d.,]*)\s*((?:[kmgtp]i?)?b(?:ytes?)?)\b", re.I)
 _REPEAT = re.compile(
     r"(?:^|[\s(\[])[×x]\s?(\d+)\b|\brepeat(?:s|ed)?\s*[:=]?\s*(\d+)|\b(\d+)\s?(?:times|[×x](?=$|\s|\)))", re.I
 )
+_STEPS = re.compile(r"\b(?:in|over|for)\s+([1-9]\d{0,8})\s+(?:ring\s+)?steps\b", re.I)
+"""How often it runs, on another part at each step: a ring."""
 _PART = re.compile(
     r"\b(?:shard|part|slice|chunk|split|partition|piece|tp|rank|block)\s*#?(\d+)\s*(?:/|of)\s*(\d+)", re.I
 )
@@ -73,6 +75,7 @@ class Stated:
     experts: frozenset[int]
     bare: Fact = None
     """What goes in or comes out, where the label does not say which."""
+    steps: int = 1
 
 
 def stated(lines: tuple[str, ...]) -> tuple[Stated, Devices | Unreadable | None]:
@@ -155,7 +158,7 @@ def _told(text: str, left: str, tensors: dict[str, Fact], values: dict[str, str]
         else:
             kept.append(line)
     title, place = _title(kept, "devices" in places)
-    part, experts = _PART.search(text), _EXPERTS.search(text)
+    part, experts, steps = _PART.search(text), _EXPERTS.search(text), _STEPS.search(text)
     return Stated(
         title,
         tensors,
@@ -169,6 +172,7 @@ def _told(text: str, left: str, tensors: dict[str, Fact], values: dict[str, str]
         (int(part.group(1)), int(part.group(2))) if part else None,
         _range(experts) if experts else frozenset(),
         bare,
+        int(steps.group(1)) if steps else 1,
     )
 
 

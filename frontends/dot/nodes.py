@@ -27,7 +27,7 @@ _TENSORS = {
 }
 _TOLD = (
     *(name for names in _TENSORS.values() for name in names),
-    "shape", "sides", "skew", "kind", "op", "collective", "bytes", "repeat_id", "path",
+    "shape", "sides", "skew", "kind", "op", "collective", "bytes", "repeat_id", "path", "steps",
 )  # fmt: skip
 """Attributes that say what a node is, not where."""
 _KINDS = {kind.value: kind for kind in Kind}
@@ -50,6 +50,7 @@ class _What:
     merges: Mapping[str, str]
     collective: bool
     bytes: str
+    steps: int
     unsaid: tuple[str, ...]
     clashes: tuple[tuple[str, str, str], ...]
 
@@ -86,6 +87,7 @@ def node_of(name: str, attributes: Attributes, line: int, declared: bool, cluste
         experts=said.experts,
         is_expert=what.sense.is_expert,
         elided=what.sense.elided,
+        steps=what.steps,
         unsaid=what.unsaid,
         clashes=(*what.clashes, ("NODE3", *place.clash)) if place.clash else what.clashes,
         clusters=clusters,
@@ -112,6 +114,7 @@ def _what(said: Stated, title: str, table: bool, told: tuple[str | None, ...]) -
         _merges(said, facts),
         _names_collective(attributes, sense),
         said.bytes or attributes.get("bytes", ""),
+        _steps(attributes, said),
         tuple(key for key in ("inputs", "outputs") if facts[key] is not None and key not in said.tensors),
         tuple(_clashes(attributes, said, sense)),
     )
@@ -143,6 +146,11 @@ def _kind(attributes: Attributes, sense: Meaning, shown: Form, stated_shape: boo
     if not sense.kinds:
         return drawn if stated_shape else None
     return drawn if drawn in sense.kinds else min(sense.kinds)
+
+
+def _steps(attributes: Attributes, said: Stated) -> int:
+    told = attributes.get("steps", "")
+    return int(told) if told.isascii() and told.isdigit() and 0 < len(told) < 10 and int(told) else said.steps
 
 
 def _merges(said: Stated, facts: dict[str, Fact]) -> dict[str, str]:

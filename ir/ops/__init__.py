@@ -17,12 +17,14 @@ from .move import (
     GatherOp,
     MoveOp,
     ReduceScatterOp,
+    RotateOp,
     ScatterOp,
     SliceOp,
     TransferOp,
     UnpaidOp,
 )
 from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
+from .parts import MergeOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
 from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
 from .program import InputOp, OutputOp, RepeatOp, StateOp, WeightOp, YieldOp
 from .routing import GroupLimitOp, GroupRatingOp
@@ -30,12 +32,14 @@ from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquar
 
 COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
+    PartLogSumExpOp, PartExpMinusOp, PartContextOp, MergeOp,
     LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
     RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp,
     GroupRatingOp, GroupLimitOp, TopKOp, AssignOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (
-    MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, SliceOp, UnpaidOp, TransferOp, ScatterOp, GatherOp,
+    MoveOp, AllReduceOp, ReduceScatterOp, AllGatherOp, AllToAllOp, RotateOp, SliceOp, UnpaidOp, TransferOp, ScatterOp,
+    GatherOp,
 )  # fmt: skip
 PROGRAM = (WeightOp, StateOp, InputOp, OutputOp, RepeatOp, YieldOp)
 

@@ -43,13 +43,15 @@ class Meeting(Computation):
         return [name for name in self.operand_names(1).values() if name not in POSITIONS]
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        kept, names = inputs[1], ["device", *self.operand_names(1).values()]
+        kept, names = self.kept(inputs[1], at)
+        return met(inputs[0], [*self.operand_names(0).values()], kept, names, [*tensor_of(self.results[0]).names])
+
+    def kept(self, x: np.ndarray, at: Indices) -> tuple[np.ndarray, list[str]]:
+        """What is kept, of every query head where it has heads, and the names it then has."""
+        names = ["device", *self.operand_names(1).values()]
         if "kv_heads" in names:
-            kept, names = self._for_each_head(kept, names, at), [_each_head(name) for name in names]
-        spec = [["device", *self.operand_names(0).values()], names, ["device", *tensor_of(self.results[0]).names]]
-        letters = {name: chr(97 + i) for i, name in enumerate(dict.fromkeys([*spec[0], *spec[1]]))}
-        first, second, out = ("".join(letters[name] for name in each) for each in spec)
-        return np.einsum(f"{first},{second}->{out}", inputs[0], kept)
+            x, names = self._for_each_head(x, names, at), [_each_head(name) for name in names]
+        return x, names[1:]
 
     @staticmethod
     def _for_each_head(x: np.ndarray, names: list[str], at: Indices) -> np.ndarray:
@@ -61,6 +63,14 @@ class Meeting(Computation):
         axis, place = names.index("kv_heads"), found.argmax(axis=2)
         shape = [len(place), *(place.shape[1] if i == axis else 1 for i in range(1, x.ndim))]
         return np.take_along_axis(x, place.reshape(shape), axis=axis)
+
+
+def met(x: np.ndarray, of: Sequence[str], y: np.ndarray, others: Sequence[str], out: Sequence[str]) -> np.ndarray:
+    """The contraction of two arrays [devices, *names] over the names that the result lacks."""
+    spec = [["device", *names] for names in (of, others, out)]
+    letters = {name: chr(97 + i) for i, name in enumerate(dict.fromkeys([*spec[0], *spec[1]]))}
+    first, second, result = ("".join(letters[name] for name in each) for each in spec)
+    return np.einsum(f"{first},{second}->{result}", x, y)
 
 
 POSITIONS = ("batch_size", "seq_len", "kv_len", "heads", "kv_heads")

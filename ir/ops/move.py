@@ -2,7 +2,8 @@
 
 `dag.move` only says that a layout is needed; `communicate` replaces it by the steps that make it. Volumes are what one
 member sends with a bandwidth-optimal algorithm (ring all-gather and reduce-scatter (p-1)/p of the whole, ring
-all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv the payload).
+all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv the payload; a rotation the local part at
+each of its shifts).
 
 What joins or splits a dimension states in which `order` its parts hold it, one level per axis (`2 contiguous / 4
 zigzag`; nothing: runs, member after member): parts are split from where the order says, and joined to there. An
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, StringAttr
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
@@ -141,6 +142,24 @@ class AllToAllOp(Collective):
     to = prop_def(StringAttr)
     order = opt_prop_def(StringAttr)
     to_order = opt_prop_def(StringAttr)
+
+
+@irdl_op_definition
+class RotateOp(Collective):
+    """Passes the parts of `dim` round the group, `shifts` times to the next member: every member sees its own part,
+    then the one before it, then the one before that, and has one at a time. At every shift it sends what it has.
+    """
+
+    name = "dag.rotate"
+    dim = prop_def(StringAttr)
+    shifts = prop_def(IntegerAttr)
+
+    @property
+    def collective(self) -> str:
+        return "collective-permute"
+
+    def sent(self, before: Size, after: Size, members: int) -> Size:
+        return before * self.shifts.value.data
 
 
 @irdl_op_definition

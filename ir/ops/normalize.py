@@ -16,7 +16,9 @@ from xdsl.irdl import irdl_op_definition, prop_def
 from ..layout import Tensor
 from ..op import Computation, Indices, Operator, Role, Rule
 from ..residues import nonlinear
+from .attention import ContextOp
 from .linear import spread
+from .parts import KEYS, MergeOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
 from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp, over_root
 
 
@@ -97,6 +99,17 @@ class SoftmaxOp(Normalize):
         (x,) = inputs
         lse = LogSumExpOp.of(x, path=self.under("lse"), over=self.over)
         return lse, ExpMinusOp.of(x, lse.out, path=self.path.data)
+
+    def apart(
+        self, reader: Operator, parts: str, inputs: Sequence[SSAValue], others: Sequence[SSAValue]
+    ) -> tuple[Operator, ...]:
+        if self.over.data != KEYS or not isinstance(reader, ContextOp):
+            return ()
+        (x,), (v,), path = inputs, others, reader.path.data
+        lse = PartLogSumExpOp.of(x, path=self.under("part_lse"), parts=parts)
+        weights = PartExpMinusOp.of(x, lse.out, path=self.under("part_exp"), parts=parts)
+        context = PartContextOp.of(weights.out, v, path=f"{path}.part_context", parts=parts)
+        return lse, weights, context, MergeOp.of(context.out, lse.out, path=f"{path.rpartition('.')[0]}.merge")
 
     def _stable(self, x: np.ndarray) -> np.ndarray:
         """exp without overflow; the factor is the same above and below the line."""

@@ -1,4 +1,6 @@
-"""DIM2: local parts add up to the global size. DEP1: a module is divided into as many parts as its GPUs can hold."""
+"""DIM2: local parts add up to the global size. DEP1: a module is divided into as many parts as its GPUs can hold, each
+one after the other where it runs in steps.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,7 @@ def _divided(drawing: Drawing) -> Iterator[Diagnostic]:
     told = set[tuple[str, str]]()
     for (path, title, *_), (node, local, whole, gpus) in placed.items():
         parts = _parts(local, whole)
-        if parts and len(gpus) % parts and (path, title) not in told:
+        if parts and len(gpus) * node.steps % parts and (path, title) not in told:
             told.add((path, title))
             count = len(set(gpus))
             problem = f"`{title}` is divided into {parts} parts, and placed on {count} GPUs"

@@ -12,6 +12,7 @@ from .names import BATCH, HEAD_SIZE, HEADS, KEYS, MERGED, SEQUENCE, merges, name
 
 _KEEP_ALL = {
     Family.ALL_REDUCE, Family.ALL_GATHER, Family.REDUCE_SCATTER, Family.ALL_TO_ALL, Family.TRANSFER, Family.BROADCAST,
+    Family.PERMUTE,
     Family.ADD, Family.POINTWISE, Family.SOFTMAX, Family.NORM, Family.ROPE, Family.ACTIVATION, Family.SPLIT,
     Family.CONCAT, Family.SCATTER, Family.GATHER, Family.CACHE,
 }  # fmt: skip

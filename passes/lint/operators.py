@@ -41,6 +41,7 @@ def _unlawful(drawing: Drawing, node: Node, law: Law) -> Iterator[Diagnostic]:
 LAWS: dict[Family, Law] = {
     Family.ALL_REDUCE: keep,
     Family.TRANSFER: send,
+    Family.PERMUTE: keep,
     Family.BROADCAST: keep,
     Family.ALL_GATHER: all_gather,
     Family.REDUCE_SCATTER: reduce_scatter,

@@ -7,7 +7,7 @@
 | layouts | `layouts`, `micro_batches` | every operator gets its operands as it needs them; every sum is paid, once |
 | coverage | `coverage` | it is the logical program: every layer, operator, weight and shard exactly once |
 | graph laws | `graph` | the per-GPU graph is acyclic, connected, communicates where it must, and cannot deadlock |
-| stated dimensions | `stated`, `labels`, `sending` | what nodes state follows from their rules; parts add up |
+| stated dimensions | `stated`, `labels`, `sending`, `time` | what nodes state follows from their rules; parts add up |
 | graph coverage | `presence` | the graph computes every operator of the model once and holds every part |
 | meaning | `meaning` | at small size, every value on every GPU is the undivided model's; a test, not a proof |
 
@@ -34,6 +34,7 @@ from . import (
     presence,
     sending,
     stated,
+    time,
     wellformed,
 )
 from .arrays import sound
@@ -101,6 +102,10 @@ def verify_graph(
     if model is not None and sizes is not None and verdict.holds:
         _meaning(verdict, deployment, model, sizes, numbers)
     return verdict
+
+
+def _stated(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
+    return [*stated.check(deployment, sizes), *labels.check(deployment), *time.check(deployment)]
 
 
 def _laws(deployment: Deployment) -> list[Diagnostic]:

@@ -154,6 +154,8 @@ def _share(share: Share, gpus: int) -> str:
         return f"{share.parts} parts on {of.shape} GPUs as {of.dtype}, of {gpus} GPUs"
     if not (of.min(initial=0) >= -1 and of.max(initial=0) < share.parts):
         return f"a part that is none of {share.parts}"
+    if share.steps < 1 or share.parts % share.steps:
+        return f"{share.steps} of {share.parts} parts pass by"
     merged = share.merged
     if merged is not None and (merged.shape != (gpus, share.parts) or merged.dtype.kind != "b"):
         return f"merged addends as {merged.dtype} {merged.shape}, of {share.parts} on {gpus} GPUs"

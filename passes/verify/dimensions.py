@@ -23,7 +23,7 @@ from ...ir.layout import Dim
 from ...ir.mesh import Mesh
 from ...ir.module import mesh_of, operators, sizes_of
 from ...ir.op import Operator, tensor_of
-from ...ir.orders import axis_of, divisor, order_of, table_of
+from ...ir.orders import axes_of, axis_of, divisor, order_of, still, table_of
 from . import conservation
 from .division import Answer, Division, divide
 from .findings import axes_text, finding
@@ -83,7 +83,7 @@ def _rules(module: ModuleOp, standing: set[Dim]) -> Iterator[str]:
 def _judge(dim: Dim, mesh: Mesh, sizes: Sizes) -> tuple[bool, Division]:
     """Whether the parts add up, and whether they exist."""
     known = mesh.sizes
-    if missing := [axis for axis in dim.axes if axis not in known]:
+    if missing := [axis for axis in axes_of(dim.cuts) if axis not in known]:
         return True, Division(Answer.UNKNOWN, f"missing: the size of axis {missing[0]}")
     return adds_up(dim), divide(_runs(dim, mesh), dim.size, sizes)
 
@@ -100,21 +100,23 @@ def _runs_text(cuts: tuple[str, ...]) -> str:
     """
     if not cuts:
         return ""
-    (axis, order), inner = (axis_of(cuts[0]), order_of(cuts[0])), _runs_text(cuts[1:])
+    (axis, order), inner = (axis_of(cuts[0]), still(order_of(cuts[0]))), _runs_text(cuts[1:])
     if table := table_of(order):
         return f"lcm({len(table)}, {axis}·{inner})" if inner else str(len(table))
     return "·".join(filter(None, ("2" if order == "zigzag" else "", axis, inner)))
 
 
 def adds_up(dim: Dim) -> bool:
-    """distinct parts · local size == global size, for every size of the axes and of the part.
+    """distinct parts · local size == global size, for every size of the axes and of the part. Parts that pass by in
+    time add up over the steps.
 
     >>> adds_up(Dim("heads", symbol("H"), ("ep", "tp"))), adds_up(Dim("heads", symbol("H"), ("tp", "tp")))
     (True, False)
     """
     local = symbol(f"{dim.name}'")
-    whole = product([_axis(axis) for axis in dim.axes]) * local
-    distinct = product([_axis(axis) for axis in dict.fromkeys(dim.axes)])
+    axes = axes_of(dim.cuts)
+    whole = product([_axis(axis) for axis in axes]) * local
+    distinct = product([_axis(axis) for axis in dict.fromkeys(axes)])
     return same(distinct * local, whole)
 
 
@@ -140,7 +142,7 @@ class _Judged:
         return self.division.answer in (Answer.HOLDS, Answer.ASSUMED)
 
     def fact(self) -> str:
-        parts, cuts, name = axes_text(self.dim.axes), axes_text(self.dim.cuts), self.dim.name
+        parts, cuts, name = axes_text(axes_of(self.dim.cuts)), axes_text(self.dim.cuts), self.dim.name
         return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({cuts}); {self.division.because}"
 
     def precondition(self) -> Precondition:
@@ -151,7 +153,8 @@ class _Judged:
     def diagnostics(self, mesh: Mesh) -> Iterator[Diagnostic]:
         axes, name = axes_text(self.dim.cuts), self.dim.name
         if not self.adds_up:
-            twice = next(axis for axis in self.dim.axes if self.dim.axes.count(axis) > 1)
+            used = axes_of(self.dim.cuts)
+            twice = next(axis for axis in used if used.count(axis) > 1)
             problem = f"the parts of {name} do not add up: axis {twice} cuts it twice"
             yield finding("unproven", self.op, problem, actual=f"{name} / {axes}: {_gap(mesh.size((twice,)))}")
         elif self.division.value is not None and self.division.answer is Answer.REFUTED:

@@ -5,7 +5,8 @@ heads = 64 / tp zigzag       kv_heads = 8 / tp zigzag                as far as w
 batch_size / dp, seq_len / cp                  expert_tokens / dp / cp
 expert_tokens / ep           sources / ep      both follow the tokens, which this operator does not have
 
-Routed tokens lie in any order, so that they follow axes, not orders.
+Routed tokens lie in any order, so that they follow axes, not orders. What numbers parts (kv_parts) is cut into as many
+as they are (kv_len), in runs, and passed over in time where they are.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def followers(op: Operator, cuts: Cuts, mesh: Mesh) -> Cuts:
     """Per name of the operator that follows others, what must cut it."""
     space, expected = op.joint(), {}
     for name, relation in op.derived().items():
-        carried = tuple(cut for source in relation.sources for cut in cuts[source])
-        expected[name] = _prefix(orders.axes_of(carried) if relation.unordered else carried, space[name], mesh)
+        carried = relation.carried(cuts)
+        expected[name] = carried if relation.counts else _prefix(carried, space[name], mesh)
     for name in op.RULE.aligned & cuts.keys() - expected.keys():
         if peer := _peer(name, cuts):
             expected[name] = cuts[peer]

@@ -86,11 +86,11 @@ def _move(row: Row, op: Operator) -> str:
 
 
 def _sent(row: Row, op: Mover) -> str:
-    """Elements and bytes that one member sends. Of rounded dimensions labels do not say how many there are."""
+    """Elements and bytes that a member sends in all steps. Labels do not say how many rounded dimensions have."""
     assert row.move is not None
     before, after = (_elements(port) for port in (row.reads[0], row.outputs[0]))
     if isinstance(op, Collective):
-        elements = got = op.sent(before, after, row.places.shape[1])
+        elements = got = op.sent(before, after, row.places.shape[1]) * row.reads[0].steps
     else:
         elements, got = _elements(row.reads[0], whole=True) * number(busiest(row)), after
     each = number(Fraction(DTYPE_BITS.get(row.reads[0].dtype, 0), 8))

@@ -6,9 +6,10 @@
 * a name that must be whole is uncut; an axis cuts at most one name that is free
 * a name that follows others by a relation (kv_heads: heads) is cut as they are, as far as that divides it; what lies
   in any order (routed tokens) has none
+* what passes by in time does so as operators allow (`time`)
 * debts are owed, passed on and paid as operators allow (`debts`); moves make what they say (`movers`)
 * computation is on one pool of GPUs; the total input and output are whole, paid and on the host
-* what a repeat carries owes nothing
+* what a repeat carries owes nothing, and does not pass by
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from ...ir.op import Operator, tensor_of
 from ...ir.ops import UNORDERED
 from ...ir.ops.move import Mover
 from ...ir.ops.program import InputOp, OutputOp, RepeatOp
-from ...ir.orders import axes_of
+from ...ir.orders import axes_of, in_space
 from ...ir.types import TensorType
-from . import debts, movers
+from . import debts, movers, time
 from .findings import axes_text, debts_text, finding
 from .following import followers
 from .stages import Stage, stage_of
@@ -58,14 +59,15 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
     """The laws of a type by itself."""
     tensor = tensor_of(op.out)
     used = (*tensor.axes, *tensor.debtors)
+    passing = tensor.times
     if tensor.pool not in (*mesh.pools, HOST):
         yield finding("layout", op, f"there is no pool {tensor.pool}", expected=", ".join(mesh.pools))
         return
     known = mesh.axes_of(tensor.pool)
-    if unknown := [axis for axis in used if axis not in known]:
+    if unknown := [axis for axis in (*used, *passing) if axis not in known]:
         problem = f"axis {unknown[0]} is none of those of {tensor.pool}"
         yield finding("layout", op, problem, expected=", ".join(known), actual=unknown[0])
-    if twice := [axis for axis in dict.fromkeys(used) if used.count(axis) > 1]:
+    if twice := [axis for axis in (*used, *passing) if used.count(axis) > 1 or passing.count(axis) > 1]:
         yield finding("layout", op, f"axis {twice[0]} appears twice in a type", actual=str(TensorType(tensor)))
     for dim in tensor.dims:
         if dim.name in UNORDERED and dim.cuts != dim.axes:
@@ -79,7 +81,7 @@ def _host(op: Operator) -> Iterator[Diagnostic]:
     for tensor in [tensor_of(value) for value in (*op.operands, op.out)]:
         if tensor.owes:
             yield finding("unpaid", op, f"the total value owes {debts_text(tensor.owes)}")
-        if tensor.axes or tensor.pool != HOST:
+        if tensor.axes or tensor.times or tensor.pool != HOST:
             yield finding("layout", op, "the total value is not whole on the host", actual=str(TensorType(tensor)))
 
 
@@ -91,7 +93,8 @@ def _computation(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
         yield finding("layout", op, "computes on the host", expected="a pool of GPUs")
     joint = _Joint.of(op)
     yield from (finding("layout", op, problem) for problem in [*joint.problems, *_joint_laws(op, joint.cuts, mesh)])
-    yield from debts.check(op, {name: axes_of(cuts) for name, cuts in joint.cuts.items()})
+    yield from (finding("time", op, problem) for problem in time.laws(op))
+    yield from debts.check(op, {name: axes_of(in_space(cuts)) for name, cuts in joint.cuts.items()})
 
 
 @dataclass
@@ -119,13 +122,13 @@ class _Joint:
 
 def _joint_laws(op: Operator, cuts: dict[str, tuple[str, ...]], mesh: Mesh) -> Iterator[str]:
     for name in sorted(op.whole()):
-        if cuts.get(name):
+        if in_space(cuts.get(name, ())):
             yield f"{name} must be whole, but is cut by {axes_text(cuts[name])}"
     following = followers(op, cuts, mesh)
     for name, expected in following.items():
         if cuts[name] != expected:
             yield f"{name} is cut by {axes_text(cuts[name])}, what it follows asks for {axes_text(expected)}"
-    free = {name: axes_of(cuts[name]) for name in cuts if name not in following}
+    free = {name: axes_of(in_space(cuts[name])) for name in cuts if name not in following}
     for axis in dict.fromkeys(axis for axes in free.values() for axis in axes):
         if len(names := [name for name, axes in free.items() if axis in axes]) > 1:
             yield f"axis {axis} cuts {' and '.join(names)}: each GPU would see only part of the pairs"
@@ -133,5 +136,7 @@ def _joint_laws(op: Operator, cuts: dict[str, tuple[str, ...]], mesh: Mesh) -> I
 
 def _repeat(op: RepeatOp) -> Iterator[Diagnostic]:
     owes = tensor_of(op.init).owes
+    if tensor_of(op.init).times:
+        yield finding("time", op, "the carried value passes by in time", actual=str(op.init.type))
     if owes:
         yield finding("unpaid", op, f"the carried value owes {debts_text(owes)}")

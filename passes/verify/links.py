@@ -71,7 +71,7 @@ def _common(source: Row, target: Row) -> np.ndarray:
 def _differ(one: Share | None, other: Share | None, gpus: np.ndarray) -> np.ndarray:
     if one is other:
         return gpus[:0]
-    if one is None or other is None or one.parts != other.parts:
+    if one is None or other is None or (one.parts, one.steps) != (other.parts, other.steps):
         return gpus
     if one.merged is None and other.merged is None:
         return gpus[one.of[gpus] != other.of[gpus]]

@@ -6,6 +6,8 @@
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
                                (from and to anywhere in a dimension whose parts have no order: routed tokens)
 * all of these                 the order stated is that in which the axes cut what is joined before, what is split after
+* rotate                       the axes cut `dim` innermost, and their parts pass by after, each of them once
+* none of the others           runs over axes whose parts pass by, or changes what does
 * transfer                     a paid value, laid out in any way on another pool of GPUs
 * scatter, gather              between a whole, paid value on the host and a paid one on GPUs
 * dag.move                     no debt begins in a move
@@ -37,13 +39,14 @@ from ...ir.ops.move import (
     Mover,
     ReduceScatterOp,
     Reduction,
+    RotateOp,
     ScatterOp,
     SliceOp,
     TransferOp,
     UnpaidOp,
     stated,
 )
-from ...ir.orders import CONTIGUOUS, Levels, axes_of, cut, text
+from ...ir.orders import CONTIGUOUS, Levels, axes_of, cut, in_time, passed, text
 from ...ir.types import TensorType
 from .findings import axes_text, debts_text, finding
 
@@ -62,6 +65,7 @@ def check(op: Mover, mesh: Mesh) -> list[Diagnostic]:
     """What is wrong with one move."""
     before, after = tensor_of(op.operands[0]), tensor_of(op.out)
     try:
+        _steady(op, before, after)
         expected = _AFTER[type(op)](op, before, after)
         _sized(op, mesh)
     except _Illegal as illegal:
@@ -99,9 +103,19 @@ def _paid(op: Mover, before: Tensor) -> Tensor:
     return replace(before, owes=tuple(owed for owed in before.owes if debtor(owed) not in axes))
 
 
+def _steady(op: Mover, before: Tensor, after: Tensor) -> None:
+    """Only a rotation lets something pass by, and nothing but an operator that accumulates ends it."""
+    if isinstance(op, Collective | SliceOp) and (odd := set(op.over) & set(before.times)):
+        raise _Illegal(f"runs over {min(odd)}, whose parts pass by in time", "time")
+    if before.times and HOST in (before.pool, after.pool):
+        raise _Illegal("takes to the host what passes by in time", "time")
+
+
 def _sized(op: Mover, mesh: Mesh) -> None:
-    """Do the orders that a move states divide among as many members as its axes have?"""
+    """Do the orders and shifts that a move states fit as many members as its axes have?"""
     sizes = mesh.sizes
+    if isinstance(op, RotateOp) and op.shifts.value.data != (members := mesh.size(_over(op))) - 1:
+        raise _Illegal(f"shifts {op.shifts.value.data} times among {members}", "time")
     for said in ORDERS & op.properties.keys():
         levels = stated(cast("StringAttr", op.properties[said]))
         if [count for count, _ in levels] != [sizes.get(axis, 1) for axis in _over(op)]:
@@ -160,6 +174,15 @@ def _all_to_all(op: Mover, before: Tensor, after: Tensor) -> Tensor:
     return _scattered(_over(op), exchange.to.data, exchange.to_order, joined)
 
 
+def _rotate(op: Mover, before: Tensor, after: Tensor) -> Tensor:
+    axes, rotate = _over(op), cast(RotateOp, op)
+    cuts = _cuts(before, rotate.dim.data)
+    turning = cuts[len(cuts) - len(axes) :]
+    if axes_of(turning) != axes or any(map(in_time, cuts)):
+        raise _Illegal(f"turns {rotate.dim.data} over {axes_text(axes)}, but it is cut by {axes_text(cuts)}")
+    return before.cut({rotate.dim.data: (*cuts[: len(cuts) - len(axes)], *map(passed, turning))})
+
+
 def _slice(op: Mover, before: Tensor, after: Tensor) -> Tensor:
     part = cast(SliceOp, op)
     return _scattered(_over(op), part.dim.data, part.order, before)
@@ -198,6 +221,8 @@ def _move(op: Mover, before: Tensor, after: Tensor) -> Tensor:
         _forgone(op, before, after)
     if begun := [axis for axis in after.owes if axis not in before.owes]:
         raise _Illegal(f"begins to owe a sum over {begun[0]}", "unpaid")
+    if any(have.times and have.times != need.times for have, need in zip(before.dims, after.dims, strict=True)):
+        raise _Illegal("changes what passes by in time", "time")
     return after
 
 
@@ -211,6 +236,7 @@ _AFTER: dict[type[Mover], Callable[[Mover, Tensor, Tensor], Tensor]] = {
     ReduceScatterOp: _reduce_scatter,
     AllGatherOp: _all_gather,
     AllToAllOp: _all_to_all,
+    RotateOp: _rotate,
     SliceOp: _slice,
     TransferOp: _transfer,
     ScatterOp: _scatter,

@@ -217,7 +217,7 @@ class _Marks:
         part, of = self.grid.part[gpus], share.of[gpus]
         if span is not None:
             of = np.where(of < 0, of, of - span.begin[part] * share.parts // span.finest)
-        self._add(part, self.grid.local[gpus], of, crc32(repr((share.parts, share.order)).encode()))
+        self._add(part, self.grid.local[gpus], of, crc32(repr((share.parts, share.order, share.steps)).encode()))
         if share.merged is not None:
             for which, column in enumerate(np.packbits(share.merged[gpus], axis=1).T):
                 self._add(part, self.grid.local[gpus], column, which)
@@ -302,7 +302,8 @@ class _Taken:
     def _rebased(self, share: Share, span: _Span | None) -> Share:
         of = share.of[self.gpus]
         if span is None:
-            return Share(share.parts, of, share.order, None if share.merged is None else share.merged[self.gpus])
+            return replace(share, of=of, merged=None if share.merged is None else share.merged[self.gpus])
         begin = int(span.begin[self.which]) * share.parts // span.finest
         order = levels(share.order[span.levels :])
-        return Share(share.parts * span.count // span.finest, np.where(of < 0, of, of - begin), order)
+        parts = share.parts * span.count // span.finest
+        return Share(parts, np.where(of < 0, of, of - begin), order, steps=share.steps)

@@ -2,8 +2,8 @@
 
 * every operator of every layer is computed, whole or in its split form, none is extra; repeats cover each layer once
 * every operator is the model's (same kind and properties) and uses the weights the model's uses; tied ones are one
-* the GPUs hold every part of each of its weights (as stored) and of its result, each part equally often, no GPU one
-  twice
+* the GPUs hold every part of each of its weights (as stored) and of its result (that passes by in time, over all steps),
+  each part equally often, no GPU one twice
 * what is gathered into the total output is all of it
 """
 
@@ -181,11 +181,11 @@ def _cut(port: Port) -> list[Share]:
 
 def _unequal(rows: list[Row], ports: tuple[Port, ...]) -> str:
     """What is wrong with how GPUs hold the parts of a tensor, or nothing."""
-    kinds = {tuple((share.parts, share.order) for share in _cut(port)) for port in ports}
+    kinds = {tuple((share.parts, share.order, share.steps) for share in _cut(port)) for port in ports}
     if len(kinds) > 1:
         return "some hold parts of another size or order than others"
     (kind,) = kinds
-    if wrong := next(filter(None, (_disorder(parts, order) for parts, order in kind)), ""):
+    if wrong := next(filter(None, (_disorder(parts, order) for parts, order, _ in kind)), ""):
         return wrong
     boxes, owners = [], []
     for row, port in zip(rows, ports, strict=True):
@@ -195,10 +195,10 @@ def _unequal(rows: list[Row], ports: tuple[Port, ...]) -> str:
             of = share.of[gpus]
             if (of < 0).any() or (of >= share.parts).any():
                 return f"a part that is none of {share.parts}"
-            box = box * share.parts + of
+            box = box * (share.parts // share.steps) + of // share.steps
         boxes.append(box)
         owners.append(gpus)
-    return _counted(np.concatenate(boxes), np.concatenate(owners), prod(parts for parts, _ in kind))
+    return _counted(np.concatenate(boxes), np.concatenate(owners), prod(parts // steps for parts, _, steps in kind))
 
 
 def _disorder(parts: int, order: orders.Levels) -> str:

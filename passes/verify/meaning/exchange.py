@@ -11,7 +11,7 @@ import numpy as np
 
 from ....ir.debts import KINDS
 from ....ir.op import Operator
-from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp, stated
+from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp, RotateOp, stated
 from ....ir.orders import Levels, indices
 
 
@@ -29,6 +29,8 @@ def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
         case AllToAllOp():
             axis, to = names.index(op.dim.data), names.index(op.to.data)
             return _put_back(_swapped(_put(x, to + 2, stated(op.to_order)), axis, to), axis + 2, stated(op.order))
+        case RotateOp():
+            return _rotated(x, names.index(op.dim.data), op.shifts.value.data)
     raise ValueError(f"{op.name} is no collective")
 
 
@@ -40,6 +42,12 @@ def rows_after(op: Operator, name: str, ids: np.ndarray) -> np.ndarray:
     if joined:
         return _to_all(_joined(ids, 0), members)
     return _scattered(ids[:, 0], 0, members) if split == name else ids
+
+
+def _rotated(x: np.ndarray, axis: int, shifts: int) -> np.ndarray:
+    """What every member has had after so many shifts, one after the other along `axis`: of the i-th before it at i."""
+    own = np.arange(x.shape[1])
+    return np.concatenate([x[:, (own - i) % len(own)] for i in range(shifts + 1)], axis=axis + 2)
 
 
 def _put(x: np.ndarray, axis: int, order: Levels) -> np.ndarray:

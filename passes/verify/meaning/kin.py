@@ -16,7 +16,7 @@ from ....ir.op import Operator, tensor_of
 from ....ir.ops.assign import AssignOp
 from ..parts import Extent
 
-FIXED = ("top_k", "expert_groups")
+FIXED = ("top_k", "expert_groups", "kv_parts")
 """Names whose extent operators have as a property."""
 LEAST = {"experts": "top_k", "kv_len": "seq_len"}
 """A name of which there must be more than of another: a token chooses so many different experts, a cache has rows of

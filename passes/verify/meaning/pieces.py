@@ -53,7 +53,10 @@ def together(values: Sequence[Value]) -> Value:
 
 
 def indices(share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
-    """The global indices along one dimension that each of these GPUs holds, as they lie there: int64 [devices, n]."""
+    """The global indices along one dimension that each of these GPUs holds, as they lie there: int64 [devices, n].
+
+    Of what passes by in time all, step after step: a value is what it has been over all steps.
+    """
     if share is None:
         return np.broadcast_to(np.arange(extent), (len(gpus), extent))
     if extent % share.parts:
@@ -61,8 +64,10 @@ def indices(share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
     part = share.of[gpus]
     if (part < 0).any() or (part >= share.parts).any():
         raise Impossible("a GPU holds no part of it")
-    if share.order:
-        return orders.indices(share.order, extent)[part]
+    if share.order or share.steps > 1:
+        levels = share.order or ((share.parts, orders.CONTIGUOUS),)
+        seen = orders.indices(levels, extent)[share.visited(gpus)]
+        return seen.reshape(len(gpus), seen.shape[1] * seen.shape[2])
     each = extent // share.parts
     return part[:, None] * each + np.arange(each)
 

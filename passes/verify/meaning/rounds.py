@@ -56,7 +56,7 @@ def _same_shares(a: Port, b: Port, gpus: np.ndarray) -> bool:
 def _same(a: Share | None, b: Share | None, gpus: np.ndarray) -> bool:
     if a is b or a is None or b is None:
         return a is b
-    return (a.parts, a.order) == (b.parts, b.order) and np.array_equal(a.of[gpus], b.of[gpus])
+    return (a.parts, a.order, a.steps) == (b.parts, b.order, b.steps) and np.array_equal(a.of[gpus], b.of[gpus])
 
 
 def _rounds(block: Block, last: Row, model: Model) -> Iterator[Diagnostic]:

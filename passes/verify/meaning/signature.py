@@ -79,5 +79,5 @@ def _share(share: Share | None) -> Iterator[bytes]:
     if share is None:
         yield b"-"
         return
-    yield share.parts.to_bytes(8, "big") + share.of.tobytes() + repr(share.order).encode()
+    yield share.parts.to_bytes(8, "big") + share.of.tobytes() + repr((share.order, share.steps)).encode()
     yield b"-" if share.merged is None else share.merged.tobytes()
