@@ -16,7 +16,10 @@ from .consistency import divisors
 from .strategy_choice import Component
 from .strategy_values import MAX_PARTS
 
-ORDER = ("pp", "dp", "fsdp", "dwdp", "ep", "cp", "hg", "ds", "sp", "depth", "row", "col", "i", "j", "l", "tp", "etp")
+ORDER = (
+    *("pp", "dp", "fsdp", "dwdp", "ep", "cp", "hg", "ds", "sp", "depth", "row", "col", "i", "j", "l"),
+    *("tpa", "kvp", "tp", "etp"),
+)
 """Axes of products, outermost first: tensor parallel inside a node, pipeline stages across (Megatron's order)."""
 
 Meshes = tuple[tuple[str, ...], ...]

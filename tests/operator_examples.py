@@ -18,7 +18,7 @@ from dagc.ir.residues import random_residues
 
 SIZES = {"batch_size": 5, "seq_len": 3, "hidden": 7, "heads": 6, "kv_heads": 3, "d_k": 4, "kv_len": 11, "ffn": 9,
          "vocab": 10, "experts": 8, "expert_groups": 4, "top_k": 2, "expert_tokens": symbol("T"), "sources": 2,
-         "q_rank": 13, "kv_rank": 14, "d_nope": 2, "d_rope": 6, "d_v": 8}  # fmt: skip
+         "q_rank": 13, "kv_rank": 14, "d_nope": 2, "d_rope": 6, "d_v": 8, "kv_parts": 7}  # fmt: skip
 """Pairwise distinct where names meet, so that swapped dimensions are seen; d_k is even, for rope pairs its halves."""
 SYMBOLS = {"T": number(SIZES["batch_size"] * SIZES["seq_len"]), "P": number(1)}
 """Lossless: an expert sees every token. One part of the tokens: rows of routing counts add up to it."""
@@ -26,6 +26,8 @@ SYMBOLS = {"T": number(SIZES["batch_size"] * SIZES["seq_len"]), "P": number(1)}
 X, TOKENS = "batch_size seq_len hidden", "batch_size seq_len"
 HEADS, SCORES, ROUTED = "batch_size seq_len heads d_k", "batch_size heads seq_len kv_len", "batch_size seq_len top_k"
 KEYS, CACHE = "batch_size seq_len=11 kv_heads d_k", "batch_size kv_len kv_heads d_k"
+LSES, FOURTEEN = "batch_size heads seq_len kv_parts", "batch_size heads seq_len kv_len=14"
+"""Log-sum-exps of seven parts, and scores that can be cut into them."""
 ROWS = "experts expert_tokens hidden"
 
 
@@ -65,6 +67,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "layer_norm": [Example((X, "hidden", "hidden"), {"over": "hidden"} | EPS)],
     "softmax": [
         Example((SCORES,), {"over": "kv_len"}),
+        Example((FOURTEEN,), {"over": "kv_len"}),
         Example(("batch_size seq_len experts",), {"over": "experts"}),
     ],
     "log_sum_exp": [Example((SCORES,), {"over": "kv_len"})],
@@ -72,6 +75,13 @@ EXAMPLES: dict[str, list[Example]] = {
     "mean_square": [
         Example((X,), {"over": "hidden"}), Example((HEADS,), {"over": "d_k"}), Example((X, TOKENS), {"over": "hidden"}),
     ],
+    "part_log_sum_exp": [Example((FOURTEEN,), {"parts": parts}) for parts in ("7 contiguous", "7 zigzag")],
+    "part_exp_minus": [Example((FOURTEEN, LSES), {"parts": parts}) for parts in ("7 contiguous", "7 zigzag")],
+    "part_context": [
+        Example((FOURTEEN, "batch_size seq_len=14 kv_heads d_k"), {"parts": parts})
+        for parts in ("7 contiguous", "7 zigzag")
+    ],
+    "merge": [Example(("kv_parts batch_size seq_len heads d_k", LSES))],
     "exp_minus": [Example((SCORES, "batch_size heads seq_len"))],
     "rms_scale": [Example((X, TOKENS, "hidden"), LARGE_EPS)],
     "layer_scale": [Example((X, TOKENS, TOKENS, "hidden", "hidden"), LARGE_EPS)],
@@ -116,6 +126,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "reduce_scatter": [Example((X,), OVER_TP | {"dim": "hidden"})],
     "all_gather": [Example((X,), OVER_TP | {"dim": "seq_len"})],
     "all_to_all": [Example((X,), OVER_TP | {"dim": "seq_len", "to": "hidden"})],
+    "rotate": [Example((X,), OVER_TP | {"dim": "seq_len", "shifts": 1})],
     "slice": [Example((X,), OVER_TP | {"dim": "hidden"})],
     "unpaid": [Example((X,), OVER_TP)],
     "transfer": [Example((X,))],

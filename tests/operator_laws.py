@@ -1,9 +1,10 @@
 """The laws that every operator keeps, taken from its own declarations. Each gives what it finds wrong, in words.
 
 split    cut any names that are not `whole` into uneven parts, and into every second index, compute the pieces, put them
-         where their indices say and merge them by the kind of debt where the cut name is contracted: that is the whole
+         where their indices say and merge them by the kind of debt where the cut name is contracted: that is the whole;
+         a name whose parts another numbers is cut into whole parts
 form     the split form makes what the operator makes, and its steps (operators with laws of their own) may be cut
-         where the operator may not
+         where the operator may not; so does the form that keeps parts apart, with the operator that reads it
 linear   over every operand set declared linear, op(3a − b) = 3 op(a) − op(b)
 stack    the pieces of several devices at once make what each makes alone
 index    indices and extents of names that are not `indexed` may be any
@@ -11,18 +12,24 @@ index    indices and extents of names that are not `indexed` may be any
 All hold in float64, and exactly in residues.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, groupby, product
 
 import numpy as np
-from operator_examples import KINDS, Kind, numbers, totals
+from operator_examples import KINDS, Kind, numbers, tensor, totals
+from xdsl.ir import Block
 
+from dagc.ir import orders
 from dagc.ir.debts import KINDS as KIND_OF_DEBT
 from dagc.ir.evaluate import follow
 from dagc.ir.op import Indices, Operator, tensor_of
+from dagc.ir.ops.attention import ContextOp
 from dagc.ir.ops.moe import SOURCES
+from dagc.ir.ops.normalize import SoftmaxOp
+from dagc.ir.ops.parts import Parted
+from dagc.ir.ops.program import WeightOp
 from dagc.ir.residues import Residues
-from dagc.passes.verify.forms import split
+from dagc.passes.verify.forms import apart, split
 
 # Pieces of the joint space: per name the indices a device holds. A piece has no device axis, several stacked have.
 
@@ -39,7 +46,19 @@ def part(op: Operator, cut: Held) -> Held:
     held = everything(op) | cut
     for relation in op.derived().values():
         held[relation.name] = follow(relation, held, totals(op))
+        if relation.counts:
+            numbered = parts_of(op, relation.sources[0])
+            assert numbered is not None
+            held[relation.name] = np.flatnonzero(np.isin(numbered, held[relation.sources[0]]).all(axis=1))
     return held
+
+
+def parts_of(op: Operator, name: str) -> np.ndarray | None:
+    """The indices of each part of a name that another numbers; None of any other."""
+    if any(relation.counts and name in relation.sources for relation in op.derived().values()):
+        assert isinstance(op, Parted)
+        return orders.indices(orders.parse(op.parts.data), totals(op)[name])
+    return None
 
 
 def taken(op: Operator, inputs: Operands, held: Held) -> Operands:
@@ -87,11 +106,18 @@ def divisions(op: Operator, names: tuple[str, ...]) -> Iterator[list[Held]]:
     ways = [lambda own: np.split(own, [len(own) * 2 // 5]), lambda own: np.split(own, [1, len(own) - 1])]
     ways += [lambda own: [own[1::2], own[::2]]] if SOURCES.name not in op.derived() else []
     for way in ways:
-        parts = [way(np.arange(total[name])) for name in names]
+        parts = [_cut(op, name, total[name], way) for name in names]
         yield [
             dict(zip(names, combination, strict=True))
             for combination in product(*([p for p in ps if p.size] for ps in parts))
         ]
+
+
+def _cut(op: Operator, name: str, size: int, way: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
+    numbered = parts_of(op, name)
+    if numbered is None:
+        return way(np.arange(size))
+    return [np.sort(numbered[own].reshape(-1)) for own in way(np.arange(len(numbered)))]
 
 
 def free(op: Operator) -> list[str]:
@@ -159,15 +185,35 @@ def joins(op: Operator, inputs: Operands, whole: np.ndarray, parts: list[Held]) 
 
 def form_violations(op: Operator, kind: Kind) -> Iterator[str]:
     """Is the split form, undivided, the operator, and may it be cut where the operator may not?"""
-    inputs, form = numbers(op, kind), split(op)
-    values = dict(zip(form.args, inputs, strict=True))
+    yield from _unlike_form(op, split(op), numbers(op, kind), lambda inputs: alone(op, inputs, everything(op)))
+    reader = reading(op)
+    if reader is not None:
+        both = [*numbers(op, kind), *numbers(reader, kind, 1)[1:]]
+        for parts in ("7 contiguous", "7 zigzag"):
+            yield from _unlike_form(op, apart(op, reader, parts), both, lambda given: _read(op, reader, given))
+
+
+def reading(op: Operator) -> Operator | None:
+    """The operator that the example of a form of two is read by."""
+    if not isinstance(op, SoftmaxOp) or op.over.data != "kv_len" or totals(op)["kv_len"] % 14:
+        return None
+    values = WeightOp.of(path="v", out=tensor("batch_size seq_len=14 kv_heads d_k"))
+    return ContextOp.of(op.out, values.out, path="core.reader")
+
+
+def _read(op: Operator, reader: Operator, inputs: Operands) -> np.ndarray:
+    return alone(reader, [alone(op, inputs[:1], everything(op)), *inputs[1:]], everything(reader))
+
+
+def _unlike_form(op: Operator, form: Block, inputs: Operands, whole: Callable[[Operands], np.ndarray]) -> Iterator[str]:
+    values = dict(zip(form.args, inputs, strict=True)) if form.first_op else {}
     for step in form.ops:
         assert isinstance(step, Operator)
         values[step.out] = alone(step, [values[value] for value in step.operands], everything(step))
-        if kept := step.whole() & op.whole():
+        if kept := (step.whole() - step.RULE.accumulates) & op.whole():
             yield f"{step.name} needs {min(kept)} whole, as the operator does"
     last = form.last_op
-    if last is not None and not close(values[last.results[0]], alone(op, inputs, everything(op))):
+    if last is not None and not close(values[last.results[0]], whole(inputs)):
         yield "the split form makes something else"
 
 
@@ -198,8 +244,11 @@ def windows(op: Operator, kind: Kind) -> list[tuple[Operands, Held]]:
     for device in range(8):
         cut = {}
         for name in free(op):
-            long = (total[name] + 1) // 2
-            cut[name] = rng.integers(0, total[name] - long + 1) + np.arange(long)
+            numbered = parts_of(op, name)
+            size = total[name] if numbered is None else len(numbered)
+            long = (size + 1) // 2
+            own = rng.integers(0, size - long + 1) + np.arange(long)
+            cut[name] = own if numbered is None else np.sort(numbered[own].reshape(-1))
         held = part(op, cut)
         made.append((taken(op, numbers(op, kind, device), held), held))
     return made

@@ -172,13 +172,13 @@ def folded_experts(case: Case) -> Sends:
 
 
 def helix(case: Case) -> Sends:
-    """Queries of tpa heads meet parts of the cache, log-sum-exps are merged over kvp and outputs scattered into heads;
-    projections and feed-forward networks add up over all (Helix, arXiv 2507.07120; there all-to-alls before a merge).
+    """Outputs and log-sum-exps of parts of the cache to the GPUs of some heads, B·(H/tpa)·(d+1)·(kvp−1)/kvp whatever
+    the context; projections and feed-forward networks add up over all, 2·B·D·(N−1)/N (Helix, arXiv 2507.07120).
     """
     kvp, gpus = case.axes["kvp"], prod(case.axes.values())
-    heads = Fraction(kvp * case.model.heads, gpus)
-    merged = all_reduce(kvp, case.rows * heads) + reduce_scatter(kvp, Fraction(kvp * case.queries, gpus))
-    return merged + 2 * all_reduce(gpus, case.activation)
+    heads = Fraction(kvp * case.rows * case.model.heads, gpus)
+    parts = all_to_all(kvp, Fraction(kvp * case.queries, gpus)) + all_to_all(kvp, heads)
+    return parts + 2 * all_reduce(gpus, case.activation)
 
 
 def attention_apart(case: Case) -> Sends:
@@ -210,6 +210,35 @@ def split_kv(case: Case) -> Sends:
     scores = case.rows * case.model.heads
     gathered = _each(all_gather, cp, case, case.model.queries)
     return gathered + all_reduce(cp, scores) + reduce_scatter(cp, case.queries)
+
+
+def collective_permute(shifts: int, held: Fraction | int) -> Sends:
+    return [("collective-permute", Fraction(held) * shifts)]
+
+
+def flash_decoding(case: Case) -> Sends:
+    """(P−1)·B·L·H·(d+1): every part's outputs and log-sum-exps, gathered (Dao et al. 2023)."""
+    cp, scores = case.axes["cp"], case.rows * case.model.heads
+    return all_gather(cp, cp * case.queries) + all_gather(cp, cp * scores)
+
+
+def ring(case: Case) -> Sends:
+    """Keys and values, P−1 shifts of a P-th of them (Liu et al. 2023)."""
+    cp = case.axes["cp"]
+    return 2 * collective_permute(cp - 1, Fraction(case.keys, cp))
+
+
+def unified(case: Case) -> Sends:
+    """Ulysses in groups of U, a ring over R of them (Fang and Zhao 2024): (2H + 2K)·d·B·L/P·(U−1)/U, and (R−1) shifts
+    of K·d·B·L/(U·R) keys and as many values. Fewer KV heads than U are copied, not exchanged.
+    """
+    rings, inside = case.axes["cp"], case.axes["sp"]
+    part, shared = rings * inside, min(inside, case.model.kv_heads)
+    moved = 2 * all_to_all(inside, Fraction(case.queries, part))
+    moved += 2 * (
+        all_to_all(inside, Fraction(case.keys, part)) if shared > 1 else all_gather(inside, Fraction(case.keys, rings))
+    )
+    return moved + 2 * collective_permute(rings - 1, Fraction(case.keys, rings * shared))
 
 
 def two_level(case: Case) -> Sends:
