@@ -16,7 +16,7 @@ from ..ir.debts import debtor
 from ..ir.dims import Size, Sizes, as_number
 from ..ir.layout import Tensor
 from ..ir.mesh import Mesh
-from ..ir.op import Operator, where_of
+from ..ir.op import Operator
 from ..ir.ops import RELATIONS, UNORDERED
 from ..ir.plan import Plan, Rule, user_axis
 from .rules import Rules
@@ -71,7 +71,7 @@ class Cuts:
     def joint(self, op: Operator, place: Place) -> Joint:
         """The layout that rules give an operator's joint space, whether or not it can be computed so."""
         space, tied = op.joint(), op.derived()
-        cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, where_of(op))
+        cuts = self._free({n: s for n, s in space.items() if n not in tied}, place, op.whole())
         for name, relation in tied.items():
             carried = relation.carried(cuts)
             cuts[name] = carried if relation.counts else self._prefix(carried, space[name])
@@ -106,9 +106,9 @@ class Cuts:
                 return False
         return True
 
-    def named(self, tensor: Tensor, place: Place, where: str) -> Joint:
+    def named(self, tensor: Tensor, place: Place) -> Joint:
         """The layout of a bare tensor at a place (what a repeat carries)."""
-        return self._free({d.name: d.size for d in tensor.dims}, place, where)
+        return self._free({d.name: d.size for d in tensor.dims}, place)
 
     def ordered(self, owes: set[str]) -> tuple[str, ...]:
         """Debts in the order of the mesh's axes."""
@@ -131,16 +131,20 @@ class Cuts:
                 if lost and rule and (apart := _apart(rule, dim.name) or (away and {*rule.cuts})):
                     self._scattered(axis, rule, dim.name, ", ".join(sorted(apart)), place)
 
-    def _free(self, space: dict[str, Size], place: Place, where: str) -> Joint:
-        """Cut names that are free: by a rule that names them, or that names all a relation derives them from."""
+    def _free(self, space: dict[str, Size], place: Place, whole: frozenset[str] = frozenset()) -> Joint:
+        """Cut names that are free: by a rule that names them, or that names all a relation derives them from.
+
+        Of several that a rule names, not those that must be `whole`.
+        """
         cuts: Joint = dict.fromkeys(space, ())
         for axis, rule in self.rules.at(place.path, place.layer, self.mesh.axes_of(place.pool)):
             hit = {self._source(name, rule.cuts) or name for name in space if self._hits(name, rule.cuts)}
             hit = {name for name in hit if not orders.in_time(orders.cut(axis, rule.order(name)))}
-            if len(hit) > 1:
+            spared = whole if len(hit) > 1 else frozenset()
+            if len(hit - spared) > 1:
                 self._conflict(axis, rule, hit, place)
                 continue
-            for name in space:
+            for name in (name for name in space if name not in spared):
                 cut = self._cut(axis, rule, name)
                 if self._hits(name, rule.cuts) and self._divides(cut, rule, name, space, cuts, place):
                     cuts[name] = (*cuts[name], cut)

@@ -254,7 +254,7 @@ class _Sharder:
     def _repeat(self, op: RepeatOp) -> None:
         """The carried value has the layout that rules give at `layers`, in every round, and owes nothing."""
         arg = op.body.block.args[0]
-        cuts = self.cuts.named(tensor_of(arg), Place("layers", op.span[0], tensor_of(arg).pool), where_of(op))
+        cuts = self.cuts.named(tensor_of(arg), Place("layers", op.span[0], tensor_of(arg).pool))
         carried = tensor_of(arg).cut(cuts)
         init = self._want(op.init, carried)
         block = Block(arg_types=[init.type])

@@ -2,8 +2,8 @@
 
 * every operator of every layer is computed, whole or in its split form, none is extra; repeats cover each layer once
 * every operator is the model's (same kind and properties) and uses the weights the model's uses; tied ones are one
-* the GPUs hold every part of each of its weights (as stored) and of its result (that passes by in time, over all steps),
-  each part equally often, no GPU one twice
+* the GPUs hold every part of each of its weights (as stored) and of its result (over all steps, where it passes by in
+  time), each part equally often, no GPU one twice
 * what is gathered into the total output is all of it
 """
 
