@@ -47,13 +47,13 @@ class Parted(Computation):
     def _levels(self) -> orders.Levels:
         return orders.parse(self.parts.data)
 
-    def apart(self, x: np.ndarray, axis: int, at: Indices) -> np.ndarray:
+    def by_part(self, x: np.ndarray, axis: int, at: Indices) -> np.ndarray:
         """What lies along kv_len, part by part: [… n …] → [… parts, n / parts …], parts as kv_parts has them."""
         place, held = self._places(at), at.held[PARTS].shape[1]
         moved = np.take_along_axis(x, _meeting(place, x.ndim, axis), axis=axis)
         return moved.reshape(*x.shape[:axis], held, -1, *x.shape[axis + 1 :])
 
-    def joined(self, x: np.ndarray, axis: int, at: Indices) -> np.ndarray:
+    def in_line(self, x: np.ndarray, axis: int, at: Indices) -> np.ndarray:
         """The reverse: every key where it was."""
         flat = x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
         return np.take_along_axis(flat, _meeting(np.argsort(self._places(at), axis=1), flat.ndim, axis), axis=axis)
@@ -103,7 +103,7 @@ class PartLogSumExpOp(Parted):
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         axis = list(self.operand_names(0)).index(KEYS) + 1
-        return np.moveaxis(log_sum_exp(self.apart(inputs[0], axis, at), axis + 1), axis, -1)
+        return np.moveaxis(log_sum_exp(self.by_part(inputs[0], axis, at), axis + 1), axis, -1)
 
 
 @irdl_op_definition
@@ -127,7 +127,7 @@ class PartExpMinusOp(Parted):
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         x, lse = inputs
         axis = x.ndim - 1
-        return self.joined(exp_minus(self.apart(x, axis, at), lse[..., None]), axis, at)
+        return self.in_line(exp_minus(self.by_part(x, axis, at), lse[..., None]), axis, at)
 
 
 @irdl_op_definition
@@ -153,7 +153,7 @@ class PartContextOp(Parted):
         return replace(p, dims=dims)
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        p, v = self.apart(inputs[0], 4, at), self.apart(for_each_head(inputs[1], at), 2, at)
+        p, v = self.by_part(inputs[0], 4, at), self.by_part(for_each_head(inputs[1], at), 2, at)
         return np.einsum("xbhspt,xbpthd->xpbshd", p, v)
 
 

@@ -41,6 +41,7 @@ BUGS = {
     "F35": "a weight kept in parts that is used before it is gathered, or gathered from other GPUs, parts or weights",
     "F36": "a KV cache without this step's tokens, or with them at other positions",
     "F37": "a copy of an expert that is not it, or rows that all of its slots take, or none",
+    "F38": "parts of attention merged without log-sum-exps; a ring that stops early, goes on too long or turns back",
 }
 
 IMPOSSIBLE = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from dagc.ir.deployment import Deployment, Row
-from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, Collective, ReduceScatterOp
+from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, Collective, ReduceScatterOp, RotateOp
 
 from .operators import exchanging, like
 from .surgery import Mutants, changed, inserted, users, where, without
@@ -49,7 +49,7 @@ def wrong_dimension(deployment: Deployment) -> Mutants:
 def dropped(deployment: Deployment) -> Mutants:
     """No gather, no all-to-all: users read the part they have (a ring without its steps)."""
     for row in collectives(deployment):
-        if isinstance(row.operator, AllGatherOp | AllToAllOp):
+        if isinstance(row.operator, AllGatherOp | AllToAllOp | RotateOp):
             yield where(row), without(deployment, row)
             yield f"{where(row)}, labels as before", without(deployment, row, label=False)
 
@@ -67,7 +67,7 @@ def member_order(deployment: Deployment) -> Mutants:
 def twice(deployment: Deployment) -> Mutants:
     """The same exchange of what was exchanged already."""
     for row in collectives(deployment):
-        if isinstance(row.operator, AllGatherOp | AllToAllOp):
+        if isinstance(row.operator, AllGatherOp | AllToAllOp | RotateOp):
             yield where(row), inserted(deployment, row, replace(row, inputs=row.outputs, weights=()))
 
 

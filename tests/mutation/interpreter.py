@@ -27,6 +27,7 @@ from dagc.ir.ops.move import (
     GatherOp,
     MergeOp,
     ReduceScatterOp,
+    RotateOp,
     ScatterOp,
     SliceOp,
     TransferOp,
@@ -147,7 +148,7 @@ class Machine:
                 made = {HOST: self._gathered(event)}
             case TransferOp():
                 made = self._sent(event)
-            case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp():
+            case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp() | RotateOp():
                 group = [self._read(event, 0, gpu) for gpu in event.members]
                 made = dict(zip(event.members, exchanged(op, row.reads[0].names, group), strict=True))
             case SliceOp() | UnpaidOp():

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute
 
 from dagc.ir.deployment import Port, Share
 from dagc.ir.op import Operator
-from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp
+from dagc.ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp, RotateOp
 from dagc.ir.orders import Levels, parse
 
 HOST = -1
@@ -55,7 +55,15 @@ def _part(share: Share | None, size: int, gpu: int) -> np.ndarray:
     part, each = int(share.of[gpu]), size // share.parts
     if part < 0 or part >= share.parts or size % share.parts:
         raise Stuck(f"GPU {gpu} has no part of {size} in {share.parts}")
-    return dealt(share.order, size)[part] if share.order else np.arange(part * each, part * each + each)
+    runs = [np.arange(first, first + each) for first in range(0, size, each)]
+    parts = dealt(share.order, size) if share.order else runs
+    return np.concatenate([parts[at] for at in _passing(part, share.steps)])
+
+
+def _passing(part: int, steps: int) -> list[int]:
+    """The parts that a GPU sees, one after the other: its own, those before it, round to the one after it."""
+    first = part // steps * steps
+    return [*range(part, first - 1, -1), *range(first + steps - 1, part, -1)]
 
 
 def dealt(order: Levels, size: int) -> list[np.ndarray]:
@@ -95,6 +103,10 @@ def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Pi
             to, back, order = names.index(op.to.data), names.index(op.dim.data), _stated(op, "order")
             sent = [_split(piece, to, routed, len(group), _stated(op, "to_order")) for piece in group]
             return [_joined([parts[i] for parts in sent], back, routed, order) for i in range(len(group))]
+        case RotateOp():
+            steps, count = range(op.shifts.value.data + 1), len(group)
+            seen = [[group[(i - step) % count] for step in steps] for i in range(count)]
+            return [_joined(pieces, names.index(op.dim.data), routed, ()) for pieces in seen]
     raise Stuck(f"{op.name} is no collective")
 
 

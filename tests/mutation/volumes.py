@@ -22,7 +22,7 @@ def _restated(row: Row) -> Row:
     if row.move is None or not isinstance(op, Collective) or any(port.merges for port in (*row.inputs, *row.outputs)):
         return row
     before, after = (number(_elements(port)) for port in (row.reads[0], row.outputs[0]))
-    sent = as_number(op.sent(before, after, row.places.shape[1]))
+    sent = as_number(op.sent(before, after, row.places.shape[1]) * row.reads[0].steps)
     assert isinstance(sent, int | Fraction)
     weight = Fraction(DTYPE_BITS.get(row.reads[0].dtype, 0), 8)
     said = replace(row.move, collective=op.collective, elements=ceil(sent), bytes=ceil(sent * weight))
