@@ -7,6 +7,7 @@ uses: [tp]                              # optional: rules of built-in strategies
 rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
+  - {at: "*.core", cut: {cp: {seq_len: contiguous, kv_len: ring}}}      # or parts that pass by: ring, ring zigzag …
   - {at: "*.core", cut: {cp: heads}, when: "seq_len > 4096"}    # only at such sizes: see `regimes`
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
   - {at: "*.scores", unpaid: ds}        # what is owed over ds is never paid: another function, refused but --as-written

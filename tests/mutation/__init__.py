@@ -5,7 +5,8 @@
 | `cases` | small models under every shipped strategy |
 | `surgery`, `operators` | tools that change a deployment without breaking its numbering |
 | `volumes` | what mutated collectives say they send |
-| `reductions`, `exchanges`, `holdings`, `programs`, `layers`, `orders`, `parts`, `statements` … | faults of emitted graphs |
+| `reductions`, `exchanges`, `holdings`, `programs`, `layers`, `orders`, `statements` | faults of emitted graphs |
+| `caches`, `stores`, `parts` | the same, of what not every strategy has |
 | `rewriting`, `module_moves`, `module_programs` | faults of lowered modules |
 | `legal` | changes that are right and must pass |
 | `classes` | the table: class → catalogue → injector |

@@ -19,10 +19,13 @@ from ....ir.deployment import Deployment, Port
 from ....ir.dims import Size, Sizes
 from ....ir.local import plain
 from ....ir.op import Operator, tensor_of
+from ....ir.ops import RELATIONS
 from ....ir.orders import divisor
 from ..parts import Extent, ports
 from .kin import Kin
 
+COUNTING = frozenset(name for name, relation in RELATIONS.items() if relation.counts)
+"""Names that number the parts of others."""
 LOCAL = ((2, 3, 4, 5, 7, 11, 13, 17, 19, 23, 29, 31), (3, 2, 5, 4, 8, 7, 17, 13, 23, 19, 31, 29))
 """Local extents in the order they are given out, for two sets of sizes."""
 SPARE = (37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
@@ -57,9 +60,14 @@ class Extents:
         return {key: self.of[key] // (share.parts if share else 1) for key, share in keys}
 
     def lacks(self, deployment: Deployment) -> list[str]:
-        """Where local extents are 1, or meet in one tensor."""
+        """Where local extents are 1, or meet in one tensor.
+
+        That a GPU has one of the parts that a name numbers is no lack: it is what the name means, and nothing else is 1.
+        """
         tensors = [self.local(port) for row in deployment.rows for port in ports(row)]
-        ones = {f"{key[0]} = 1" for local in tensors for key, size in local.items() if size == 1}
+        ones = {
+            f"{key[0]} = 1" for local in tensors for key, size in local.items() if size == 1 and key[0] not in COUNTING
+        }
         return sorted(ones | {f"{a[0]} = {b[0]}" for a, b in self.clashes(deployment)})
 
     def clashes(self, deployment: Deployment) -> Iterator[tuple[Extent, Extent]]:
