@@ -202,7 +202,7 @@ PLANS = {
                           rule("*.core", "cp", seq_len="strided", kv_len="ring strided")), cp=2),
     "usp": plan(USP, cp=2, sp=2),
     "dp×ring×tp": plan((*DP, *RING, *TP), dp=2, cp=2, tp=2),
-    "ring, head size cut": plan((*RING, rule("*.attention", "ds", "d_k"), rule(
+    "ring, head size cut": plan((*RING, rule("*", "ds", "ffn"), rule("*.attention", "ds", "d_k"), rule(
         "*.q_norm *.k_norm *.q_rope *.k_rope", "ds")), cp=2, ds=2),
     "ring, one layer gathers, pp": plan(
         (*RING, rule("layers[1].attention.core", "cp", "seq_len")), "uneven", pp=2, cp=2),

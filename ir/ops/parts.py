@@ -25,8 +25,8 @@ from .. import orders
 from ..dims import number
 from ..exponentials import exp_minus, log_sum_exp, shares
 from ..layout import Dim, Tensor
-from ..op import Computation, Indices, Relation, Role, Rule
-from .attention import GROUPED_HEADS, for_each_head
+from ..op import Computation, Indices, Relation, Role, Rule, tensor_of
+from .attention import POSITIONS, Meeting, met
 
 KEYS, PARTS = "kv_len", "kv_parts"
 NUMBERED_KEYS = Relation(PARTS, (KEYS,), counts=True)
@@ -131,30 +131,40 @@ class PartExpMinusOp(Parted):
 
 
 @irdl_op_definition
-class PartContextOp(Parted):
+class PartContextOp(Parted, Meeting):
     """P·V of every part. p [batch_size, heads, seq_len, kv_len] × v [batch_size, seq_len as kv_len, kv_heads, d_k]
-    → [kv_parts, batch_size, seq_len, heads, d_k]. FLOPs: 2 per multiply-add.
+    → [kv_parts, batch_size, seq_len, heads, d_k]; values as `ContextOp` takes them. FLOPs: 2 per multiply-add.
     """
 
     name = "dag.part_context"
-    RULE: ClassVar[Rule] = Rule(
-        role=Role.MATMUL,
-        renames={1: {"seq_len": KEYS}},
-        relates=(GROUPED_HEADS, NUMBERED_KEYS),
-        aligned=frozenset({"kv_heads", KEYS}),
-        linear=((0,), (1,)),
-        indexed=frozenset({"heads", "kv_heads", KEYS, PARTS}),
-        flops=2,
+    RULE: ClassVar[Rule] = replace(
+        Meeting.RULE,
+        relates=(*Meeting.RULE.relates, NUMBERED_KEYS),
+        aligned=Meeting.RULE.aligned | {KEYS},
+        indexed=Meeting.RULE.indexed | {KEYS, PARTS},
     )
+
+    def indexed(self) -> frozenset[str]:
+        return super().indexed() | {KEYS, PARTS}
 
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         p, v = inputs
-        dims = (Dim(PARTS, number(self.count)), p.dim("batch_size"), p.dim("seq_len"), p.dim("heads"), v.dim("d_k"))
-        return replace(p, dims=dims)
+        features = [dim for dim in v.dims if dim.name not in POSITIONS]
+        return replace(p, dims=(Dim(PARTS, number(self.count)), *map(p.dim, ROWS), *features))
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
-        p, v = self.by_part(inputs[0], 4, at), self.by_part(for_each_head(inputs[1], at), 2, at)
-        return np.einsum("xbhspt,xbpthd->xpbshd", p, v)
+        p, (v, kept) = inputs[0], self.kept(inputs[1], at)
+        weights = list(self.operand_names(0).values())
+        p, v = (self.by_part(x, n.index(KEYS) + 1, at) for x, n in ((p, weights), (v, kept)))
+        return met(p, _in_parts(weights), v, _in_parts(kept), tensor_of(self.results[0]).names)
+
+
+ROWS = ("batch_size", "seq_len", "heads")
+
+
+def _in_parts(names: list[str]) -> list[str]:
+    at = names.index(KEYS)
+    return [*names[:at], PARTS, *names[at:]]
 
 
 @irdl_op_definition
@@ -178,4 +188,5 @@ class MergeOp(Computation):
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         o, lse = inputs
-        return np.einsum("xpbshd,xbhsp->xbshd", o, shares(lse, lse.ndim - 1))
+        of, weights = (list(self.operand_names(i)) for i in (0, 1))
+        return met(o, of, shares(lse, weights.index(PARTS) + 1), weights, [name for name in of if name != PARTS])

@@ -62,7 +62,7 @@ class Extents:
     def lacks(self, deployment: Deployment) -> list[str]:
         """Where local extents are 1, or meet in one tensor.
 
-        That a GPU has one of the parts that a name numbers is no lack: it is what the name means, and nothing else is 1.
+        That a GPU has one of the parts that a name numbers is no lack: that is what it means, and nothing else is 1.
         """
         tensors = [self.local(port) for row in deployment.rows for port in ports(row)]
         ones = {
