@@ -61,7 +61,7 @@ def _table(slots: Slots, dispatch: DispatchOp, repeat: RepeatOp | None, cuts: Cu
     """The expert of every slot, as the experts of this dispatch are cut."""
     user = next(op for op in _over(dispatch) if any(isinstance(value.owner, WeightOp) for value in op.operands))
     of = Tensor((Dim(EXPERTS, symbol("slots")),), "f32", pool=tensor_of(user.out).pool)
-    cut = cuts.named(of, Place(user.path.data, layer_of(user, repeat), of.pool), where_of(user))[EXPERTS]
+    cut = cuts.named(of, Place(user.path.data, layer_of(user, repeat), of.pool))[EXPERTS]
     parts = cuts.mesh.size(axes_of(cut))
     order = levels(cuts.mesh, cut) or ((parts, CONTIGUOUS),)
     rows = dealt(slots, dispatch.experts.value.data, parts, divisor(order))

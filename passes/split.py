@@ -9,7 +9,7 @@ or, where the rule keeps the parts of kv_len apart (it names kv_parts too, or le
     after    %l = dag.part_log_sum_exp(%s) at "layers.attention.core.softmax.part_lse" {parts = "4 contiguous"}
              %p = dag.part_exp_minus(%s, %l) at "layers.attention.core.softmax.part_exp"
              %o = dag.part_context(%p, %v) at "layers.attention.core.context.part_context"
-             %c = dag.merge(%o, %l) at "layers.attention.core.merge"
+             %c = dag.merge_parts(%o, %l) at "layers.attention.core.merge"
 
 What the form is, the operator's class says (`Operator.split`, `Operator.apart`). An operator without one stays: shard
 refuses the cut.

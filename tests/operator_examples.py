@@ -81,7 +81,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((FOURTEEN, "batch_size seq_len=14 kv_heads d_k"), {"parts": parts})
         for parts in ("7 contiguous", "7 zigzag")
     ],
-    "merge": [Example(("kv_parts batch_size seq_len heads d_k", LSES))],
+    "merge_parts": [Example(("kv_parts batch_size seq_len heads d_k", LSES))],
     "exp_minus": [Example((SCORES, "batch_size heads seq_len"))],
     "rms_scale": [Example((X, TOKENS, "hidden"), LARGE_EPS)],
     "layer_scale": [Example((X, TOKENS, TOKENS, "hidden", "hidden"), LARGE_EPS)],

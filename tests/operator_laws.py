@@ -190,7 +190,7 @@ def form_violations(op: Operator, kind: Kind) -> Iterator[str]:
     if reader is not None:
         both = [*numbers(op, kind), *numbers(reader, kind, 1)[1:]]
         for parts in ("7 contiguous", "7 zigzag"):
-            yield from _unlike_form(op, apart(op, reader, parts), both, lambda given: _read(op, reader, given))
+            yield from _unlike_form(op, apart(op, reader, (1,), parts), both, lambda given: _read(op, reader, given))
 
 
 def reading(op: Operator) -> Operator | None:

@@ -17,7 +17,7 @@ from dagc.ir.ops.linear import AddBiasOp, GroupedProjectOp, ProjectOp
 from dagc.ir.ops.lookup import LookupOp
 from dagc.ir.ops.moe import CombineOp, CountOp, DispatchOp, TopKOp, routes
 from dagc.ir.ops.normalize import LayerNormOp, Normalize, RmsNormOp, SoftmaxOp
-from dagc.ir.ops.parts import MergeOp, PartExpMinusOp, PartLogSumExpOp
+from dagc.ir.ops.parts import MergePartsOp, PartExpMinusOp, PartLogSumExpOp
 from dagc.ir.ops.pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
 from dagc.ir.ops.routing import GroupLimitOp, GroupRatingOp
 from dagc.ir.ops.statistics import (
@@ -84,7 +84,7 @@ NOT_OF_WHOLE_NUMBERS = {
     SoftmaxOp: "a random function for exp",
     PartLogSumExpOp: "a random function for exp",
     PartExpMinusOp: "a random function for exp",
-    MergeOp: "stands for logarithms",
+    MergePartsOp: "stands for logarithms",
     LogSumExpOp: "a random function for exp",
     ExpMinusOp: "a random function for exp",
     MeanOp: "residues are divided exactly",

@@ -13,7 +13,7 @@ from dagc.ir.exponentials import exp_minus, log_sum_exp, shares
 from dagc.ir.op import Operator, Split
 from dagc.ir.ops.attention import ContextOp
 from dagc.ir.ops.normalize import LayerNormOp, RmsNormOp, SoftmaxOp
-from dagc.ir.ops.parts import MergeOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
+from dagc.ir.ops.parts import MergePartsOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
 from dagc.ir.ops.statistics import (
     ExpMinusOp,
     LayerScaleOp,
@@ -99,7 +99,7 @@ def softmax_over_all_parts(op: SoftmaxOp, reader: Operator, parts: str, inputs: 
     lse = PartLogSumExpOp.of(*inputs, path="lse", parts=parts)
     weights = SoftmaxOp.of(*inputs, path="weights", over=op.over)
     context = PartContextOp.of(weights.out, *others, path="context", parts=parts)
-    return lse, weights, context, MergeOp.of(context.out, lse.out, path="last")
+    return lse, weights, context, MergePartsOp.of(context.out, lse.out, path="last")
 
 
 def mean_of_parts(op: SoftmaxOp, reader: Operator, parts: str, inputs: Inputs, others: Inputs) -> Split:

@@ -24,7 +24,7 @@ from .move import (
     UnpaidOp,
 )
 from .normalize import LayerNormOp, RmsNormOp, SoftmaxOp
-from .parts import MergeOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
+from .parts import MergePartsOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
 from .pointwise import ActivateOp, AddOp, MultiplyOp, ScaleOp
 from .program import InputOp, OutputOp, RepeatOp, StateOp, WeightOp, YieldOp
 from .routing import GroupLimitOp, GroupRatingOp
@@ -32,7 +32,7 @@ from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquar
 
 COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
-    PartLogSumExpOp, PartExpMinusOp, PartContextOp, MergeOp,
+    PartLogSumExpOp, PartExpMinusOp, PartContextOp, MergePartsOp,
     LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
     RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp,
     GroupRatingOp, GroupLimitOp, TopKOp, AssignOp, CountOp, DispatchOp, CombineOp,

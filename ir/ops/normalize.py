@@ -18,7 +18,7 @@ from ..op import Computation, Indices, Operator, Role, Rule
 from ..residues import nonlinear
 from .attention import ContextOp
 from .linear import spread
-from .parts import KEYS, MergeOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
+from .parts import KEYS, MergePartsOp, PartContextOp, PartExpMinusOp, PartLogSumExpOp
 from .statistics import ExpMinusOp, LayerScaleOp, LogSumExpOp, MeanOp, MeanSquareOp, RmsScaleOp, over_root
 
 
@@ -109,7 +109,7 @@ class SoftmaxOp(Normalize):
         lse = PartLogSumExpOp.of(x, path=self.under("part_lse"), parts=parts)
         weights = PartExpMinusOp.of(x, lse.out, path=self.under("part_exp"), parts=parts)
         context = PartContextOp.of(weights.out, v, path=f"{path}.part_context", parts=parts)
-        return lse, weights, context, MergeOp.of(context.out, lse.out, path=f"{path.rpartition('.')[0]}.merge")
+        return lse, weights, context, MergePartsOp.of(context.out, lse.out, path=f"{path.rpartition('.')[0]}.merge")
 
     def _stable(self, x: np.ndarray) -> np.ndarray:
         """exp without overflow; the factor is the same above and below the line."""

@@ -3,7 +3,7 @@
     %l = dag.part_log_sum_exp(%s)    [… seq_len, kv_len / cp] -> [… seq_len, kv_parts / cp]
     %p = dag.part_exp_minus(%s, %l)  exp(s − l): the softmax inside each part
     %o = dag.part_context(%p, %v)    -> [kv_parts / cp, batch_size, seq_len, heads, d_k]
-    %c = dag.merge(%o, %l)           Σ exp(l_part − l) · o_part, l being the log-sum-exp of all parts
+    %c = dag.merge_parts(%o, %l)      Σ exp(l_part − l) · o_part, l being the log-sum-exp of all parts
 
 `kv_parts` numbers the parts that kv_len is cut into, in the order that `parts` states (`4 contiguous`, `2 contiguous /
 4 zigzag`). What is exchanged is a part's output and its log-sum-exp (flash decoding, ring attention), and a merge may
@@ -168,13 +168,13 @@ def _in_parts(names: list[str]) -> list[str]:
 
 
 @irdl_op_definition
-class MergeOp(Computation):
+class MergePartsOp(Computation):
     """The parts' outputs, weighted by what each has of Σ exp: o [kv_parts, batch_size, seq_len, heads, d_k], lse
     [batch_size, heads, seq_len, kv_parts] → [batch_size, seq_len, heads, d_k]. Parts may come one after the other: it
     keeps what it has so far and its log-sum-exp. FLOPs: 2 per element of the parts by convention.
     """
 
-    name = "dag.merge"
+    name = "dag.merge_parts"
     RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), accumulates=frozenset({PARTS}), flops=2)
 
     def whole(self) -> frozenset[str]:

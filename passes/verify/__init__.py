@@ -104,10 +104,6 @@ def verify_graph(
     return verdict
 
 
-def _stated(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
-    return [*stated.check(deployment, sizes), *labels.check(deployment), *time.check(deployment)]
-
-
 def _laws(deployment: Deployment) -> list[Diagnostic]:
     """On one of each class of alike parts; where one breaks a law on all, so that real GPUs are named."""
     found = sound(deployment)
@@ -117,7 +113,8 @@ def _laws(deployment: Deployment) -> list[Diagnostic]:
 
 
 def _stated(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
-    return stated.check(deployment, sizes) + labels.check(deployment) + sending.check(deployment)
+    checks = (labels.check, sending.check, time.check)
+    return [*stated.check(deployment, sizes), *(found for check in checks for found in check(deployment))]
 
 
 def _meaning(

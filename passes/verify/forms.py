@@ -32,6 +32,8 @@ from .slots import Found
 
 WHOLE = "1 contiguous"
 """One part of everything."""
+Apart = Callable[[Operator, Operator, tuple[int, ...], str], Block]
+
 
 def computed(model: Iterable[Step], found: Found) -> list[Step]:
     """The steps that a program is to have which computes `found`: of split operators all of the form."""
@@ -60,9 +62,9 @@ def split(op: Operator) -> Block:
     return block
 
 
-def apart(op: Operator, reader: Operator, parts: str) -> Block:
+def apart(op: Operator, reader: Operator, others: tuple[int, ...], parts: str) -> Block:
     """The same of an operator and the one that reads it; arguments: its operands, then the reader's others."""
-    values = [*op.operands, *(value for value in reader.operands if value.owner is not op)]
+    values = [*op.operands, *(reader.operands[index] for index in others)]
     block = Block(arg_types=[TensorType(tensor_of(value).logical()) for value in values])
     count = len(op.operands)
     block.add_ops(op.apart(reader, parts, block.args[:count], block.args[count:]))
@@ -102,15 +104,16 @@ def _readers(steps: list[Step]) -> Mapping[Identity, list[Step]]:
     return readers
 
 
-def _apart(step: Step, reader: Step, found: Found, apart_of: Callable[[Operator, Operator, str], Block]) -> list[Step]:
+def _apart(step: Step, reader: Step, found: Found, apart_of: Apart) -> list[Step]:
     """The form of two steps, in the parts that the program has them in; empty if it has none of its steps."""
-    reads = (*step.reads, *(read for read in reader.reads if read != step.identity))
-    form = _form(step.identity, reads, apart_of(step.op, reader.op, WHOLE))
+    others = tuple(index for index, read in enumerate(reader.reads) if read != step.identity)
+    reads = (*step.reads, *(reader.reads[index] for index in others))
+    form = _form(step.identity, reads, apart_of(step.op, reader.op, others, WHOLE))
     known = next((op for one in form if (op := found.get(one.identity)) is not None), None)
     parts = known.properties.get("parts") if known is not None else None
     if not isinstance(parts, StringAttr):
         return []
-    return list(_form(step.identity, reads, apart_of(step.op, reader.op, parts.data)))
+    return list(_form(step.identity, reads, apart_of(step.op, reader.op, others, parts.data)))
 
 
 def _form(which: Identity, read: Iterable[Identity | None], block: Block) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from xdsl.ir import Operation
 from dagc.ir.deployment import Deployment, Port, Row, Share
 from dagc.ir.op import Indices, tensor_of
 from dagc.ir.ops.move import RotateOp
-from dagc.ir.ops.parts import MergeOp
+from dagc.ir.ops.parts import MergePartsOp
 from dagc.ir.ops.statistics import MeanOp
 
 from . import rewriting
@@ -20,14 +20,14 @@ from .operators import like, made
 from .surgery import Mutants, agreed, changed, put, shared, users, where
 
 
-class _SumOp(MergeOp):
+class _SumOp(MergePartsOp):
     """Says that it merges, and adds the parts up."""
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
         return inputs[0].sum(axis=1)
 
 
-class _MeanOp(MergeOp):
+class _MeanOp(MergePartsOp):
     """Says that it merges, and gives all parts one weight."""
 
     def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
@@ -37,7 +37,7 @@ class _MeanOp(MergeOp):
 def unweighted(deployment: Deployment) -> Mutants:
     """A merge that ignores the log-sum-exps: it adds parts up, or takes their mean."""
     for row in deployment.rows:
-        if isinstance(row.operator, MergeOp):
+        if isinstance(row.operator, MergePartsOp):
             types = [tensor_of(value) for value in row.operator.operands]
             for kind in (_SumOp, _MeanOp):
                 operator = made(kind, types, tensor_of(row.operator.out), dict(row.operator.properties))
@@ -121,11 +121,11 @@ def _shifted(by: int) -> rewriting.Change:
 
 def mean_in_modules(module: ModuleOp) -> rewriting.Mutants:
     """The mean of the parts in place of their merge."""
-    yield from rewriting.each(module, MergeOp, _mean)
+    yield from rewriting.each(module, MergePartsOp, _mean)
 
 
 def _mean(op: Operation) -> None:
-    assert isinstance(op, MergeOp)
+    assert isinstance(op, MergePartsOp)
     assert op.parent is not None
     new = MeanOp.of(op.operands[0], path=op.path.data, over="kv_parts", out=tensor_of(op.out))
     op.parent.insert_op_before(new, op)
