@@ -48,6 +48,17 @@ class Case:
         return self.rows * self.model.context
 
     @property
+    def decodes(self) -> bool:
+        """One new token against a cache."""
+        return self.tokens < self.context
+
+    @property
+    def attended(self) -> int:
+        """Width of what a part of attention makes: in decode the latent's, which values are made of after it."""
+        latent = self.model.latent
+        return self.model.heads * latent.rank if latent and self.decodes else self.model.context
+
+    @property
     def keys(self) -> int:
         """B·L·K·d: of keys, or of values."""
         return self.rows * self.model.kv_heads * self.model.d
@@ -173,12 +184,13 @@ def folded_experts(case: Case) -> Sends:
 
 def helix(case: Case) -> Sends:
     """Outputs and log-sum-exps of parts of the cache to the GPUs of some heads, B·(H/tpa)·(d+1)·(kvp−1)/kvp whatever
-    the context; projections and feed-forward networks add up over all, 2·B·D·(N−1)/N (Helix, arXiv 2507.07120).
+    the context; projections and feed-forward networks add up over all, 2·B·D·(N−1)/N (Helix, arXiv 2507.07120). In
+    prefill values made of a latent, of some heads, go to the GPUs of their tokens.
     """
     kvp, gpus = case.axes["kvp"], prod(case.axes.values())
-    heads = Fraction(kvp * case.rows * case.model.heads, gpus)
-    parts = all_to_all(kvp, Fraction(kvp * case.queries, gpus)) + all_to_all(kvp, heads)
-    return parts + 2 * all_reduce(gpus, case.activation)
+    parts = _each(all_to_all, kvp, case, [kvp * case.attended, kvp * case.model.heads], gpus)
+    values = _each(all_to_all, kvp, case, [case.model.context], gpus) if case.model.latent and not case.decodes else []
+    return parts + values + 2 * all_reduce(gpus, case.activation)
 
 
 def attention_apart(case: Case) -> Sends:
@@ -212,33 +224,38 @@ def split_kv(case: Case) -> Sends:
     return gathered + all_reduce(cp, scores) + reduce_scatter(cp, case.queries)
 
 
-def collective_permute(shifts: int, held: Fraction | int) -> Sends:
-    return [("collective-permute", Fraction(held) * shifts)]
-
-
 def flash_decoding(case: Case) -> Sends:
     """(P−1)·B·L·H·(d+1): every part's outputs and log-sum-exps, gathered (Dao et al. 2023)."""
-    cp, scores = case.axes["cp"], case.rows * case.model.heads
-    return all_gather(cp, cp * case.queries) + all_gather(cp, cp * scores)
+    cp = case.axes["cp"]
+    return _each(all_gather, cp, case, [cp * case.attended, cp * case.model.heads])
 
 
 def ring(case: Case) -> Sends:
     """Keys and values, P−1 shifts of a P-th of them (Liu et al. 2023)."""
     cp = case.axes["cp"]
-    return 2 * collective_permute(cp - 1, Fraction(case.keys, cp))
+    return _each(_passed, cp, case, case.model.read, cp)
+
+
+def _passed(members: int, held: Fraction) -> Sends:
+    """Every part round to all members, one shift less than there are."""
+    return [("collective-permute", held * (members - 1))]
 
 
 def unified(case: Case) -> Sends:
     """Ulysses in groups of U, a ring over R of them (Fang and Zhao 2024): (2H + 2K)·d·B·L/P·(U−1)/U, and (R−1) shifts
-    of K·d·B·L/(U·R) keys and as many values. Fewer KV heads than U are copied, not exchanged.
+    of K·d·B·L/(U·R) keys and as many values. Fewer KV heads than U are copied, not exchanged, as a latent is.
     """
-    rings, inside = case.axes["cp"], case.axes["sp"]
-    part, shared = rings * inside, min(inside, case.model.kv_heads)
-    moved = 2 * all_to_all(inside, Fraction(case.queries, part))
-    moved += 2 * (
-        all_to_all(inside, Fraction(case.keys, part)) if shared > 1 else all_gather(inside, Fraction(case.keys, rings))
-    )
-    return moved + 2 * collective_permute(rings - 1, Fraction(case.keys, rings * shared))
+    rings, inside, model = case.axes["cp"], case.axes["sp"], case.model
+    apart = model.latent is None and model.kv_heads % inside == 0
+    moved = _each(all_to_all, inside, case, [*model.queries, model.context], rings * inside)
+    if apart:
+        moved += _each(all_to_all, inside, case, model.kept, rings * inside)
+    else:
+        moved += _each(all_gather, inside, case, model.kept, rings)
+    of_heads = [
+        width if apart or (model.latent and width != model.latent.rope) else width * inside for width in model.read
+    ]
+    return moved + _each(_passed, rings, case, of_heads, rings * inside)
 
 
 def two_level(case: Case) -> Sends:
