@@ -12,7 +12,8 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 
 from ..diagnostics import Diagnostic, Refused
 from .ops import OPERATORS
-from .types import MeshAttr, PlanAttr, SizesAttr, TensorType
+from .plan_type import PlanAttr
+from .types import MeshAttr, SizesAttr, TensorType
 
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 

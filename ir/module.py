@@ -13,7 +13,8 @@ from .mesh import Mesh
 from .op import Operator
 from .ops.program import RepeatOp
 from .plan import Plan
-from .types import MeshAttr, PlanAttr, SizesAttr
+from .plan_type import PlanAttr
+from .types import MeshAttr, SizesAttr
 
 
 def sizes_of(module: ModuleOp) -> Sizes:

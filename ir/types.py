@@ -1,18 +1,15 @@
-"""How the pure data of the IR stands in xDSL: the tensor type and the module's attributes, printed and parsed.
+"""How the pure data of the IR stands in xDSL: the tensor type, sizes and mesh, printed and parsed.
 
 !dag.tensor<[batch_size = B / dp, seq_len = S / sp zigzag, heads = 64 / tp], bf16, owes sum over cp, on stage0>
 #dag.sizes<[B = 128, S], [T = 16*ceildiv(2*B*S, 256) exactly B*S/8]>
 #dag.mesh<[stage0 [tp = 8], stage1 [tp = 8]], stages pp>       a pool in the midst of others: p [dp = 2] from 1 by [4]
-#dag.plan<"ep", [ep = 2], [["*"] : ep cuts [batch_size], ["*.experts"] : ep cuts [experts [1, 0]]], micro_batches 4>
-#dag.plan<"afd", [dp = 4, ep = 8], […], pools [attention [dp], experts [ep]], places [["*"] on attention, …]>
-then `slots redundant gpus`, `slots total 288 replicas [3 = 4]` or `slots placement [[0, 1], [2, 1]]`, where it says so
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from xdsl.ir import Data, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
@@ -22,8 +19,7 @@ from xdsl.printer import Printer
 from . import debts, dims, orders
 from .layout import DTYPE_BITS, Dim, Tensor
 from .mesh import Grid, Mesh
-from .plan import Axis, Placing, Plan, PoolAxes, Rule, Stages
-from .slots import EACH_GPU, Slots
+from .plan import Axis
 
 T = TypeVar("T")
 
@@ -39,13 +35,13 @@ class TensorType(Data[Tensor], TypeAttribute):
         with parser.in_angle_brackets():
             dimensions = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _parse_dim(parser))
             parser.parse_characters(",")
-            dtype = _one_of(parser, DTYPE_BITS)
+            dtype = one_of(parser, DTYPE_BITS)
             owes, pool = (), ""
             while parser.parse_optional_punctuation(","):
                 if parser.parse_optional_keyword("owes"):
-                    kind = _one_of(parser, debts.KINDS)
+                    kind = one_of(parser, debts.KINDS)
                     parser.parse_keyword("over")
-                    owes += tuple(debts.debt(axis, kind) for axis in _list(parser, lambda: _axis(parser)))
+                    owes += tuple(debts.debt(axis, kind) for axis in items(parser, lambda: axis_name(parser)))
                 else:
                     parser.parse_keyword("on")
                     pool = parser.parse_identifier()
@@ -72,15 +68,15 @@ def _parse_dim(parser: AttrParser) -> Dim:
     size = _parse_size(parser)
     cuts = []
     while parser.parse_optional_characters("/"):
-        cuts.append(orders.cut(_axis(parser), _parse_order(parser)))
+        cuts.append(orders.cut(axis_name(parser), parse_order(parser)))
     return Dim(name, size, tuple(cuts))
 
 
-def _parse_order(parser: AttrParser) -> str:
+def parse_order(parser: AttrParser) -> str:
     """Nothing (contiguous), a name with or without a block (`strided 2`), or a table; `ring` before any of these."""
     at = parser.pos
     if parser.parse_optional_keyword(orders.RING):
-        return orders.order_of(orders.passed(orders.cut("", _parse_order(parser))))
+        return orders.order_of(orders.passed(orders.cut("", parse_order(parser))))
     chunks = parser.parse_optional_comma_separated_list(
         parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
     )
@@ -129,11 +125,13 @@ def _parse_factor(parser: AttrParser) -> dims.Size:
     return dims.quotient_up(*arguments)
 
 
-def _axis(parser: AttrParser) -> str:
+def axis_name(parser: AttrParser) -> str:
+    """The name of an axis."""
     return parser.parse_identifier()
 
 
-def _one_of(parser: AttrParser, known: Collection[str]) -> str:
+def one_of(parser: AttrParser, known: Collection[str]) -> str:
+    """One of these words; an error at its place for any other."""
     at = parser.pos
     word = parser.parse_identifier()
     if word not in known:
@@ -141,7 +139,8 @@ def _one_of(parser: AttrParser, known: Collection[str]) -> str:
     return word
 
 
-def _list(parser: AttrParser, item: Callable[[], T]) -> tuple[T, ...]:
+def items(parser: AttrParser, item: Callable[[], T]) -> tuple[T, ...]:
+    """A list in square brackets."""
     return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, item))
 
 
@@ -154,9 +153,9 @@ class SizesAttr(Data[dims.Sizes]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> dims.Sizes:
         with parser.in_angle_brackets():
-            bound = _list(parser, lambda: _parse_binding(parser))
+            bound = items(parser, lambda: _parse_binding(parser))
             parser.parse_characters(",")
-            return dims.Sizes(bound, _list(parser, lambda: _parse_definition(parser)))
+            return dims.Sizes(bound, items(parser, lambda: _parse_definition(parser)))
 
     def print_parameter(self, printer: Printer) -> None:
         bound = ", ".join(name if value is None else f"{name} = {value}" for name, value in self.data.bound)
@@ -202,7 +201,7 @@ class MeshAttr(Data[Mesh]):
             stages = ""
             if parser.parse_optional_punctuation(","):
                 parser.parse_keyword("stages")
-                stages = _axis(parser)
+                stages = axis_name(parser)
         return Mesh(tuple(grids), stages)
 
     def print_parameter(self, printer: Printer) -> None:
@@ -227,175 +226,14 @@ def _grid_text(grid: Grid, begin: int) -> str:
 
 def _parse_grid(parser: AttrParser, before: list[Grid]) -> Grid:
     name = parser.parse_identifier()
-    axes = tuple((axis.name, axis.size) for axis in _list(parser, lambda: _parse_axis(parser)))
+    axes = tuple((axis.name, axis.size) for axis in items(parser, lambda: parse_axis(parser)))
     first = parser.parse_integer() if parser.parse_optional_keyword("from") else _end(before[-1]) if before else 0
-    strides = _list(parser, parser.parse_integer) if parser.parse_optional_keyword("by") else ()
+    strides = items(parser, parser.parse_integer) if parser.parse_optional_keyword("by") else ()
     return Grid(name, axes, first, strides)
 
 
-def _parse_axis(parser: AttrParser) -> Axis:
-    name = _axis(parser)
+def parse_axis(parser: AttrParser) -> Axis:
+    """`tp = 8`."""
+    name = axis_name(parser)
     parser.parse_punctuation("=")
     return Axis(name, parser.parse_integer())
-
-
-@irdl_attr_definition
-class PlanAttr(Data[Plan]):
-    """The strategy a module is to be lowered by."""
-
-    name = "dag.plan"
-
-    @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> Plan:
-        with parser.in_angle_brackets():
-            name = parser.parse_str_literal()
-            parser.parse_characters(",")
-            axes = _list(parser, lambda: _parse_axis(parser))
-            parser.parse_characters(",")
-            rules = _list(parser, lambda: _parse_rule(parser))
-            more: dict[str, Any] = {}
-            while parser.parse_optional_punctuation(","):
-                word = _one_of(parser, _MORE)
-                more["stores" if word == "stored" else word] = _MORE[word](parser)
-        return Plan(name, axes, rules, **more)
-
-    def print_parameter(self, printer: Printer) -> None:
-        plan = self.data
-        printer.print_string("<")
-        printer.print_string_literal(plan.name)
-        printer.print_string(f", [{', '.join(f'{a.name} = {a.size}' for a in plan.axes)}], [")
-        printer.print_list(plan.rules, lambda rule: _print_rule(printer, rule))
-        printer.print_string("]")
-        for keyword, rules in (("stored", plan.stores), ("unpaid", plan.unpaid)):
-            if rules:
-                printer.print_string(f", {keyword} [")
-                printer.print_list(rules, lambda rule: _print_rule(printer, rule))
-                printer.print_string("]")
-        printer.print_string(", as_written" if plan.as_written else "")
-        printer.print_string(_stages_text(plan.stages) if plan.stages else "")
-        if plan.slots:
-            _print_slots(printer, plan.slots)
-        several = f", micro_batches {plan.micro_batches}" if plan.micro_batches > 1 else ""
-        printer.print_string(several)
-        if plan.pools:
-            printer.print_string(f", pools [{', '.join(map(_pool_text, plan.pools))}], places [")
-            printer.print_list(plan.places, lambda placing: _print_placing(printer, placing))
-            printer.print_string("]")
-        if plan.folds:
-            printer.print_string(f", folds [{', '.join(map(_fold_text, plan.folds))}]")
-        printer.print_string(">")
-
-
-def _fold_text(mesh: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
-    return "[" + ", ".join(f"{axis} [{', '.join(own)}]" for axis, own in mesh) + "]"
-
-
-def _parse_fold(parser: AttrParser) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return _list(parser, lambda: (_axis(parser), _list(parser, lambda: _axis(parser))))
-
-
-def _pool_text(pool: PoolAxes) -> str:
-    return f"{pool.name} [{', '.join(pool.axes)}]" + " idle" * pool.idle
-
-
-def _parse_pool(parser: AttrParser) -> PoolAxes:
-    name, axes = parser.parse_identifier(), _list(parser, lambda: _axis(parser))
-    return PoolAxes(name, axes, parser.parse_optional_keyword("idle") is not None)
-
-
-def _print_placing(printer: Printer, placing: Placing) -> None:
-    printer.print_string("[")
-    printer.print_list(placing.at, printer.print_string_literal)
-    printer.print_string(f"] on {placing.on}")
-
-
-def _parse_placing(parser: AttrParser) -> Placing:
-    at = _list(parser, parser.parse_str_literal)
-    parser.parse_keyword("on")
-    return Placing(at, parser.parse_identifier())
-
-
-def _stages_text(stages: Stages) -> str:
-    layers = f"[{', '.join(map(str, stages.layers))}]" if isinstance(stages.layers, tuple) else str(stages.layers)
-    return f", stages {stages.axis} {layers}" + (f" chunks {stages.chunks}" if stages.chunks > 1 else "")
-
-
-def _parse_stages(parser: AttrParser) -> Stages:
-    axis = _axis(parser)
-    layers = parser.parse_optional_identifier() or _list(parser, parser.parse_integer)
-    interleaved = parser.parse_optional_keyword("chunks")
-    return Stages(axis, layers, chunks=parser.parse_integer(allow_negative=False) if interleaved else 1)
-
-
-def _print_slots(printer: Printer, of: Slots) -> None:
-    said = [f"{name} {n}" for name, n in (("total", of.total), ("redundant", of.redundant)) if n is not None]
-    if of.replicas:
-        said.append(f"replicas [{', '.join(f'{expert} = {count}' for expert, count in of.replicas)}]")
-    if of.placement:
-        said.append(f"placement [{', '.join(str(list(own)) for own in of.placement)}]")
-    printer.print_string(f", slots {' '.join(said)}")
-    _print_where(printer, of.where)
-
-
-def _parse_slots(parser: AttrParser) -> Slots:
-    total = _parse_count(parser) if parser.parse_optional_keyword("total") else None
-    redundant = _parse_count(parser) if parser.parse_optional_keyword("redundant") else None
-    replicas, placement = (), ()
-    if parser.parse_optional_keyword("replicas"):
-        replicas = _list(parser, lambda: _parse_replicas(parser))
-    if parser.parse_optional_keyword("placement"):
-        placement = _list(parser, lambda: _list(parser, parser.parse_integer))
-    return Slots(total, redundant, replicas, placement, _parse_where(parser))
-
-
-def _parse_count(parser: AttrParser) -> int | str:
-    return parser.parse_integer() if parser.parse_optional_keyword(EACH_GPU) is None else EACH_GPU
-
-
-def _parse_replicas(parser: AttrParser) -> tuple[int, int]:
-    expert = parser.parse_integer()
-    parser.parse_punctuation("=")
-    return expert, parser.parse_integer()
-
-
-def _print_where(printer: Printer, where: str) -> None:
-    if where:
-        printer.print_string(" from ")
-        printer.print_string_literal(where)
-
-
-def _parse_where(parser: AttrParser) -> str:
-    return parser.parse_str_literal() if parser.parse_optional_keyword("from") else ""
-
-
-def _print_rule(printer: Printer, rule: Rule) -> None:
-    printer.print_string("[")
-    printer.print_list(rule.at, printer.print_string_literal)
-    cuts = ", ".join(orders.cut(name, rule.order(name)) for name in rule.cuts)
-    printer.print_string(f"] : {rule.axis} cuts [{cuts}]")
-    _print_where(printer, rule.where)
-
-
-def _parse_rule(parser: AttrParser) -> Rule:
-    at = _list(parser, parser.parse_str_literal)
-    parser.parse_punctuation(":")
-    axis = _axis(parser)
-    parser.parse_keyword("cuts")
-    cuts = _list(parser, lambda: (parser.parse_identifier(), _parse_order(parser)))
-    where = _parse_where(parser)
-    ordered = tuple((name, order) for name, order in cuts if order != orders.CONTIGUOUS)
-    return Rule(at, axis, tuple(name for name, _ in cuts), where, ordered)
-
-
-_MORE: dict[str, Callable[[AttrParser], Any]] = {
-    "stored": lambda parser: _list(parser, lambda: _parse_rule(parser)),
-    "unpaid": lambda parser: _list(parser, lambda: _parse_rule(parser)),
-    "as_written": lambda parser: True,
-    "stages": _parse_stages,
-    "slots": _parse_slots,
-    "micro_batches": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),
-    "pools": lambda parser: _list(parser, lambda: _parse_pool(parser)),
-    "folds": lambda parser: _list(parser, lambda: _parse_fold(parser)),
-    "places": lambda parser: _list(parser, lambda: _parse_placing(parser)),
-}
-"""What a plan may say further, each after its name."""

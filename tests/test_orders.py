@@ -29,7 +29,8 @@ from dagc.ir.module import annotate, sizes_of
 from dagc.ir.op import Operator, tensor_of
 from dagc.ir.ops.move import Collective, SliceOp
 from dagc.ir.plan import Plan
-from dagc.ir.types import PlanAttr, TensorType
+from dagc.ir.plan_type import PlanAttr
+from dagc.ir.types import TensorType
 from dagc.passes.expand import expand
 from dagc.passes.moves import steps
 from dagc.pipeline import lower, text_of
