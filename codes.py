@@ -75,6 +75,10 @@ CODES: dict[str, Code] = {
         "What passes by in time, a part at each step (ring attention), is read as if it were there at once.",
         "Let a merge accumulate it, or gather it.",
     ),
+    "handover": Code(
+        "A cache is not where the program that decodes looks for it, or in other parts than the prefill leaves it in.",
+        "Let the rules cut it alike in both programs; a cache that grows is cut along kv_len strided, or not at all.",
+    ),
     "coverage": Code("A layer or a weight shard is missing or there too often.", "See the layer or weight named."),
     # rules of the graph
     "OUT6": Code(

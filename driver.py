@@ -24,7 +24,7 @@ from .passes.judge import fits, judge, overloads
 from .passes.loads import Links, loads
 from .passes.measure import measure
 from .passes.paths import chosen_of, nodes_of, paths
-from .passes.verify import Field, Floats, verify
+from .passes.verify import Field, Floats, verify, verify_handover
 from .pipeline import emitted, lower, pictured, text_of
 
 MOST_NODES = 300_000
@@ -41,8 +41,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         return job
     try:
         check_divisible(job)
-        logical = build(job.model, job.phase)
-        annotate(logical, plan=job.plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
+        logical = _logical(job, job.plan)
         job.logical = text_of(logical)
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
         job.figures = measure(job.module, job.cluster.kinds, request.fused_attention)
@@ -57,6 +56,8 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         graph = _in_paths(job, hubs) if request.collectives == PATHS else hubs
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, graph, sizes_of(job.module), numbers)
+        for plan, before in ((before.plan, before) for before in job.after if before.plan):
+            verify_handover(job.verdict, lower(_logical(before, plan)), job.module)
         job.graph = pictured(graph, job.drawn, job.verdict)
         job.assumed += tuple(one_at_a_time(job))
         said = judge(job.figures, f"{job.model.name} {job.name}", request.max_imbalance)
@@ -65,6 +66,13 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     except Refused as refused:
         job.diagnostics += [replace(d, where=f"{job.name}: {d.where}") for d in refused.diagnostics]
     return job
+
+
+def _logical(job: Job, plan: Plan) -> ModuleOp:
+    """The undivided program of a job, with its plan and sizes. A prefill leaves its caches where the plan keeps them."""
+    logical = build(job.model, job.phase, leaves=bool(plan.keeps))
+    annotate(logical, plan=plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
+    return logical
 
 
 def _in_paths(job: Job, hubs: Deployment) -> Deployment:

@@ -118,6 +118,8 @@ class Job:
     figures: dict[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
     drawn: Drawn = Drawn()
+    after: tuple[Job, ...] = ()
+    """The prefill, where that is a program of its own that leaves its caches to this one; in each of its regimes."""
     asked: str = ""
     alternative: str = ""
     alternatives: tuple[Job, ...] = ()

@@ -13,6 +13,7 @@ from .diagnostics import Diagnostic, Refused
 from .fitting import fitted, is_open
 from .frontends.build import build
 from .frontends.model import Experiment, Model, Phase
+from .frontends.phases import in_phase, is_apart
 from .frontends.regimes import SYMBOLS, regimes, under
 from .frontends.source import experiment_of
 from .frontends.stages_text import interleaved
@@ -44,14 +45,18 @@ def plan(request: Request) -> list[Job]:
     return jobs
 
 
-def _phases(request: Request, experiment: Experiment) -> list[Phase]:
-    """The phases asked for. Refused where the size of a cache is given that none of them reads."""
-    phases = [Phase(phase) for phase in request.phases or experiment.phases or (Phase.PREFILL,)]
+def _phases(request: Request, experiment: Experiment, jobs: list[Job]) -> list[Phase]:
+    """The phases asked for; without that both where a strategy has them apart, else prefill. Refused where the size of
+    a cache is given that none of them reads.
+    """
+    usual = tuple(Phase) if any(job.plan and is_apart(job.plan) for job in jobs) else (Phase.PREFILL,)
+    asked = request.phases or experiment.phases or usual
+    phases = [phase for phase in Phase if phase in asked]
     kv_len = request.kv_len or experiment.kv_len
     if kv_len and Phase.DECODE not in phases:
         problem, hint = "a prefill reads no cache", "add --phase decode (in a description sizes: {phase: decode})"
         raise Refused(Diagnostic("unknown-key", problem, "kv_len", actual=str(kv_len), hint=hint))
-    return list(dict.fromkeys(phases))
+    return phases
 
 
 class _Planner:
@@ -66,12 +71,14 @@ class _Planner:
             expected, hint = str(experiment.cluster.gpus), "give no --gpus, or change the kinds"
             problem = f"the cluster is {experiment.cluster.gpu}"
             raise Refused(Diagnostic("mesh", problem, "--gpus", expected, str(self.gpus), hint))
-        self.phases = _phases(request, experiment)
+        self.phases: list[Phase] = []
+        self.sizes: dict[Phase, dict[str, int | None]] = {}
         self.batch: int | str | None = None
 
     def jobs(self) -> Iterator[Job]:
         texts = list(dict.fromkeys(self.request.strategies or self.experiment.strategies))
         jobs = [job for text in texts for job in self._proposals(text, len(texts))]
+        self.phases = _phases(self.request, self.experiment, jobs)
         if any(is_open(job.plan) for job in jobs if job.plan):  # how many GPUs there are follows from the sizes
             batch = self._batch([job.plan for job in jobs if job.plan])
             jobs = [self._fitted(job, batch) for job in jobs]
@@ -80,10 +87,19 @@ class _Planner:
         batch = self._batch([job.plan for job in jobs if job.plan])
         jobs = [self._fitted(job, batch) for job in jobs]
         for phase in self.phases:
-            sizes = self._sizes(batch, phase)
+            self.sizes[phase] = self._sizes(batch, phase)
             said = [tuple(dict.fromkeys((*self.assumed, *job.assumed))) for job in jobs]
-            made = [replace(job, phase=phase, sizes=sizes, assumed=a) for job, a in zip(jobs, said, strict=True)]
+            made = [self._in(phase, replace(job, assumed=a)) for job, a in zip(jobs, said, strict=True)]
             yield from folded([one for job in made for one in self._regimes(job)])
+
+    def _in(self, phase: Phase, job: Job) -> Job:
+        """The job in a phase, by what its plan says of it; a step after the prefill that was asked for, if that is a
+        program of its own.
+        """
+        made = replace(job, phase=phase, sizes=self.sizes[phase], plan=job.plan and in_phase(job.plan, phase))
+        if job.plan is None or not is_apart(job.plan) or phase is Phase.PREFILL or Phase.PREFILL not in self.sizes:
+            return made
+        return replace(made, after=tuple(self._regimes(self._in(Phase.PREFILL, job))))
 
     def _regimes(self, job: Job) -> Iterator[Job]:
         """A job for the regime that the sizes are in; for each where they are unbound, or where all are asked for."""

@@ -5,6 +5,7 @@ Guarantees, of every deployment in the manifest that was not refused, when nothi
 * all its files are there, and those the certificate speaks of are the ones it was made for (SHA-256)
 * the logical module lowers to the lowered module of the folder, and that emits the DOT files of the folder
 * all layers of defence hold for them now, and the certificate says no more than that
+* a step finds its caches as the prefill of the folder leaves them, where that is a program of its own
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xdsl.dialects.builtin import ModuleOp
+
 from .backends.certificate import digest
 from .backends.dot import dot_text
 from .backends.folder import GENERATOR, MANIFEST
 from .diagnostics import Diagnostic, Refused
 from .emit import drawn
+from .frontends.model import Phase
 from .ir.deployment import Deployment
 from .ir.dialect import parse_module
-from .ir.module import sizes_of
+from .ir.module import plan_of, sizes_of
 from .job import Drawn
-from .passes.verify import Field, Verdict, verify
+from .passes.verify import Field, Verdict, verify, verify_handover
 from .passes.verify.meaning.numbers import Numbers
 from .pipeline import emitted, lower, pictured, text_of
 
@@ -46,7 +50,8 @@ class Checked:
 
 def recheck(folder: Path, numbers: Callable[[int], Numbers] = Field) -> list[Checked]:
     """Every deployment of an output folder that was written. Refused if it is none, or unreadable."""
-    return [_checked(folder, entry, numbers) for entry in deployments(folder)]
+    entries = deployments(folder)
+    return [_checked(folder, entry, _before(entry, entries), numbers) for entry in entries]
 
 
 def deployments(folder: Path) -> list[dict[str, Any]]:
@@ -67,19 +72,35 @@ def deployments(folder: Path) -> list[dict[str, Any]]:
     return [entry for entry in entries if entry["status"] != "refused"]
 
 
-def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbers]) -> Checked:
+def _before(entry: dict[str, Any], entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of a step the prefill of the same model and strategy, in each of its regimes."""
+    if entry.get("phase") != Phase.DECODE:
+        return []
+    return [each for each in entries if each.get("phase") == Phase.PREFILL and _whose(each) == _whose(entry)]
+
+
+def _whose(entry: dict[str, Any]) -> tuple[object, ...]:
+    return entry.get("model"), entry.get("role"), str(entry.get("strategy")).partition("[")[0]
+
+
+def _checked(
+    folder: Path, entry: dict[str, Any], before: list[dict[str, Any]], numbers: Callable[[int], Numbers]
+) -> Checked:
     phase = entry.get("phase", "prefill")
     checked = Checked(f"{entry.get('model')}/{entry.get('strategy')}" + (f".{phase}" if phase != "prefill" else ""))
     try:
-        files = {key: within(folder, entry[key]) for key in ("logical", "ir", "report")}
+        files = {key: within(folder, entry[key]) for key in ("ir", "report")}
         certificate = read_json(files["report"])["certificate"]
         checked.found += _altered(files["report"].parent, certificate["of"]["sha256"])
-        logical = parse_module(read_text(files["logical"]), str(files["logical"]))
+        logical = _logical(folder, entry)
         module = lower(logical.clone())
         checked.found += _differs(files["ir"], text_of(module), "is not what the logical module lowers to")
         how = Drawn.read(certificate["of"]["graph"])
         graph = emitted(module, entry["model"], how)
         checked.verdict = verify(module, logical, graph, sizes_of(module), numbers)
+        for prefill in (_logical(folder, each) for each in before):
+            if (plan := plan_of(prefill)) and plan.keeps:
+                verify_handover(checked.verdict, lower(prefill), module)
         checked.found += _redrawn(folder, entry, pictured(graph, how, checked.verdict))
         checked.found += _claims(files["report"], certificate, checked.verdict)
     except Refused as refused:
@@ -88,6 +109,11 @@ def _checked(folder: Path, entry: dict[str, Any], numbers: Callable[[int], Numbe
         problem = f"the manifest or the report lacks {error}"
         checked.found.append(Diagnostic("certificate", problem, checked.name))
     return checked
+
+
+def _logical(folder: Path, entry: dict[str, Any]) -> ModuleOp:
+    file = within(folder, entry["logical"])
+    return parse_module(read_text(file), str(file))
 
 
 def _redrawn(folder: Path, entry: dict[str, Any], graph: Deployment) -> Iterator[Diagnostic]:

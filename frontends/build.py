@@ -35,9 +35,12 @@ from .model import Model, Phase
 MAX_PERIOD = 8
 
 
-def build(model: Model, phase: Phase = Phase.PREFILL) -> ModuleOp:
-    """The logical module of a model, with batch_size = B, seq_len = S and, in decode, kv_len = K left symbolic."""
-    return _module(Maker(model, phase))
+def build(model: Model, phase: Phase = Phase.PREFILL, leaves: bool = False) -> ModuleOp:
+    """The logical module of a model, with batch_size = B, seq_len = S and, in decode, kv_len = K left symbolic.
+
+    A prefill that `leaves` its caches to a program of its own for decode keeps them for it.
+    """
+    return _module(Maker(model, phase, leaves))
 
 
 def runs(layers: tuple[str, ...]) -> Iterator[tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from xdsl.ir import Operation, SSAValue
 from ..ir.dims import Size, number, symbol
 from ..ir.layout import Dim, Tensor
 from ..ir.op import Operator, tensor_of
-from ..ir.ops.attention import AppendOp, CacheOp, ReadOp
+from ..ir.ops.attention import AppendOp, CacheOp, KeepOp, ReadOp
 from ..ir.ops.linear import AddBiasOp, ProjectOp
 from ..ir.ops.normalize import LayerNormOp, RmsNormOp
 from ..ir.ops.program import StateOp, WeightOp
@@ -25,6 +25,8 @@ class Maker:
 
     model: Model
     phase: Phase
+    leaves: bool = False
+    """Are caches left to the program that comes next?"""
     ops: list[Operation] = field(default_factory=list)
     prefix: str = ""
 
@@ -76,7 +78,10 @@ class Maker:
     def cached(self, path: str, x: SSAValue) -> SSAValue:
         """What attention reads of a cache: in prefill what is put into it, in decode all that it holds by then."""
         if not self.decodes:
-            return self.add(CacheOp, path, x)
+            made = self.add(CacheOp, path, x)
+            if self.leaves:
+                self.add(KeepOp, f"{path}.{path.rpartition('.')[2].removesuffix('_cache')}_kept", made)
+            return made
         rows = tuple(Dim("kv_len", KV) if dim.name == "seq_len" else dim for dim in tensor_of(x).dims)
         before = self.add(StateOp, f"{path}.state", out=Tensor(rows, self.model.dtype))
         return self.add(ReadOp, f"{path}_read", self.add(AppendOp, path, x, before))

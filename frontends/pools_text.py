@@ -6,6 +6,7 @@ pools:
 place:                                              # later entries win
   - {at: "*",         on: attention}
   - {at: "*.experts", on: experts}                  # when: "seq_len > 4096": only at such sizes (`regimes`)
+  - {at: "*.core", on: attention, phase: decode}    # only in the program of that phase (`phases`)
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class PlaceText(Strict):
     at: Places
     on: str
     when: When | None = None
+    phase: Literal["prefill", "decode"] | None = None
 
 
 Pools = Annotated[dict[AxisName, PoolText], Field(max_length=64)]
@@ -77,4 +79,4 @@ def pools_of(pools: dict[str, PoolText], parsed: Parsed) -> tuple[PoolAxes, ...]
 
 def places_of(places: list[PlaceText], parsed: Parsed) -> tuple[Placing, ...]:
     """What runs where, later entries last."""
-    return tuple(Placing(p.at, p.on, parsed.where("place", i), p.when or "") for i, p in enumerate(places))
+    return tuple(Placing(p.at, p.on, parsed.where("place", i), p.when or "", p.phase or "") for i, p in enumerate(places))

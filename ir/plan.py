@@ -7,6 +7,7 @@
     micro_batches 4
     pools attention [dp], experts [ep]  disjoint sets of GPUs in the order of their ids, each a mesh of its own axes
     *.experts on experts
+    keeps * on decode                   where the program that comes next looks for caches
 
 Plans are pure data. `passes/place.py` and `passes/shard.py` read them; frontends make them from YAML.
 """
@@ -102,6 +103,8 @@ class Placing:
     on: str
     where: str = ""
     when: str = ""
+    phase: str = ""
+    """The program it is of, prefill or decode; decided before anything is lowered."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,8 @@ class Plan:
     as_written: bool = False
     pools: tuple[PoolAxes, ...] = ()
     places: tuple[Placing, ...] = ()
+    keeps: tuple[Placing, ...] = ()
+    """Where the program that comes next looks for the caches that this one leaves; nothing: none comes next."""
     folds: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = ()
     """Meshes over the same GPUs, as the user named their axes: of each axis the axes that it is made of."""
 

@@ -63,6 +63,10 @@ class PlanAttr(Data[Plan]):
             printer.print_string(f", pools [{', '.join(map(_pool_text, plan.pools))}], places [")
             printer.print_list(plan.places, lambda placing: _print_placing(printer, placing))
             printer.print_string("]")
+        if plan.keeps:
+            printer.print_string(", keeps [")
+            printer.print_list(plan.keeps, lambda placing: _print_placing(printer, placing))
+            printer.print_string("]")
         if plan.folds:
             printer.print_string(f", folds [{', '.join(map(_fold_text, plan.folds))}]")
         printer.print_string(">")
@@ -179,5 +183,6 @@ _MORE: dict[str, Callable[[AttrParser], Any]] = {
     "pools": lambda parser: items(parser, lambda: _parse_pool(parser)),
     "folds": lambda parser: items(parser, lambda: _parse_fold(parser)),
     "places": lambda parser: items(parser, lambda: _parse_placing(parser)),
+    "keeps": lambda parser: items(parser, lambda: _parse_placing(parser)),
 }
 """What a plan may say further, each after its name."""

@@ -25,6 +25,7 @@ from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
+from ..ir.ops.attention import KeepOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, WeightOp
 from ..ir.orders import CONTIGUOUS, axes_of, in_time, indices
@@ -125,8 +126,14 @@ class _Builder:
             self.links.append(Link(source, index, 0, slot, kind, self.rows[source].outputs[0].tensor))
         if resident and not flowing:
             self.links += [Link(row, index, 0, 0, EdgeKind.ORDER, "") for row in self._before(op)]
+        if isinstance(op, OutputOp):
+            self.links += [Link(row.index, index, 0, 0, EdgeKind.ORDER, "") for row in self._kept()]
         self.made[op.out] = index
         self.rows.append(self._make(op, index, repeat, flowing, resident))
+
+    def _kept(self) -> list[Row]:
+        """What is kept for another program: this one has not ended before it is there."""
+        return [row for row in self.rows if isinstance(row.operator, KeepOp)]
 
     def _before(self, op: Operator) -> list[int]:
         """What each GPU of an operator runs right before it: that is waited for where resident state alone feeds it."""

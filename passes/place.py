@@ -10,6 +10,10 @@
     after    %m = dag.move(%rows) : … on attention -> … on experts
              %u = dag.project(%m, %w) at "layers.moe.experts.up_proj" : … on experts
 
+    before   dag.keep(%cache) at "layers.attention.core.k_cache.k_kept"
+    after    %m = dag.move(%cache) : … on prefill -> … on decode
+             dag.keep(%m) at "layers.attention.core.k_cache.k_kept" : … on decode
+
 The plan's mesh becomes the module's mesh: a stage axis makes pools, and an axis that cuts grouped heads further than
 their KV heads divide is refined into sub-axes (`tp` = 8 over 4 KV heads: `tp.0` = 4 cuts both, `tp.1` = 2 holds
 copies of KV heads). Named pools have meshes of their own; what the plan places on another pool than its operands gets
@@ -35,6 +39,7 @@ from ..ir.mesh import HOST, Grid, Mesh
 from ..ir.module import annotate, offset_of, operators, plan_of, replace_body
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import RELATIONS
+from ..ir.ops.attention import KeepOp
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, YieldOp
 from ..ir.plan import Plan, PoolAxes
@@ -137,11 +142,13 @@ class _Placer:
         if isinstance(op, Resident) and (user := next(iter(op.out.uses), None)):
             assert isinstance(user.operation, Operator)
             op = user.operation
-        return self._placed(op.path.data, layer) or near
+        return self._placed(op.path.data, layer, isinstance(op, KeepOp)) or near
 
-    def _placed(self, path: str, layer: int | None) -> str:
-        """The named pool of a place, if there are any. Refused where the plan has none for it."""
-        pool = pool_of(self.plan, path, layer)
+    def _placed(self, path: str, layer: int | None, kept: bool = False) -> str:
+        """The named pool of a place, if there are any: of what is `kept` for the program that comes next, that one's.
+        Refused where the plan has none for it.
+        """
+        pool = pool_of(self.plan.keeps if kept else self.plan.places, path, layer)
         if self.plan.pools and pool not in self.mesh.pools:
             raise Refused(_nowhere(self.plan, path))
         return pool

@@ -7,13 +7,13 @@ rule at "layers[0-15].attention" : …         only in these layers
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
 
 from ..ir.module import plain_path
-from ..ir.plan import Plan, Rule, user_axis
+from ..ir.plan import Placing, Plan, Rule, user_axis
 
 _RANGE = re.compile(r"\[(\d+)(?:-(\d+))?\]")
 
@@ -40,15 +40,16 @@ def matches(at: str, path: str, layer: int | None) -> bool:
     return at == "*" or pattern(at).match(plain_path(path) + ".") is not None
 
 
-def pool_of(plan: Plan, path: str, layer: int | None) -> str:
+def pool_of(places: Sequence[Placing], path: str, layer: int | None) -> str:
     """The pool that the last placing that addresses a place names; nothing where none does."""
-    found = (p.on for p in reversed(plan.places) if any(matches(at, path, layer) for at in p.at))
+    found = (p.on for p in reversed(places) if any(matches(at, path, layer) for at in p.at))
     return next(found, "")
 
 
 def boundaries(plan: Plan) -> set[int]:
     """Layers at which a rule or a placing starts or stops to apply."""
-    ranges = [layer_range(at) for each in (*plan.rules, *plan.stores, *plan.unpaid, *plan.places) for at in each.at]
+    said = (*plan.rules, *plan.stores, *plan.unpaid, *plan.places, *plan.keeps)
+    ranges = [layer_range(at) for each in said for at in each.at]
     return {edge for r in ranges if r for edge in (r[0], r[1] + 1)}
 
 
@@ -79,6 +80,6 @@ class Rules:
 def data_parallel_size(plan: Plan) -> int:
     """Into how many parts attention cuts batch_size: the sequences that are served side by side."""
     rules = Rules(plan.rules, tuple(axis.name for axis in plan.axes))
-    pool = pool_of(plan, "layers.attention", 0)
+    pool = pool_of(plan.places, "layers.attention", 0)
     axes = next((each.axes for each in plan.pools if each.name == pool), rules.axes)
     return prod(plan.size(axis) for axis, rule in rules.at("layers.attention", 0, axes) if "batch_size" in rule.cuts)

@@ -53,11 +53,15 @@ class _Unroller:
             self._copy(run, first, last, parts)
         joined = self._route(last, "concat", "Concatenate micro-batches", splits=False)
         for link in (link for link in self.old.links if link.target == last.index):
-            for run in runs:
-                source = self.rows[self.made[run][link.source]]
-                self._link(source.index, joined, link.output, run, source.outputs[link.output].tensor)
+            if link.kind is EdgeKind.DATA:
+                for run in runs:
+                    source = self.rows[self.made[run][link.source]]
+                    self._link(source.index, joined, link.output, run, source.outputs[link.output].tensor)
         end = self._put(_whole(last, len(runs)))
         self._link(joined, end, 0, 0, self.rows[end].inputs[0].tensor)
+        for link in self.old.links:
+            if link.target == last.index and link.kind is EdgeKind.ORDER:
+                self.links += [replace(link, source=made[link.source], target=end) for made in self.made]
 
     def _copy(self, run: int, first: Row, last: Row, parts: int) -> None:
         """One micro-batch, which starts from its part, and on each pool after the one before it."""

@@ -6,7 +6,7 @@ from xdsl.irdl import IRDLOperation
 
 from ..op import Relation
 from .assign import AssignOp
-from .attention import AppendOp, CacheOp, ContextOp, MaskOp, ReadOp, RopeOp, ScoresOp
+from .attention import AppendOp, CacheOp, ContextOp, KeepOp, MaskOp, ReadOp, RopeOp, ScoresOp
 from .linear import AddBiasOp, GroupedProjectOp, ProjectOp
 from .lookup import LookupOp
 from .moe import CombineOp, CountOp, DispatchOp, TopKOp
@@ -34,7 +34,7 @@ COMPUTE = (
     ProjectOp, GroupedProjectOp, AddBiasOp, AddOp, MultiplyOp, ScaleOp, ActivateOp, RmsNormOp, LayerNormOp, SoftmaxOp,
     PartLogSumExpOp, PartExpMinusOp, PartContextOp, MergePartsOp,
     LogSumExpOp, MeanOp, MeanSquareOp, ExpMinusOp, RmsScaleOp, LayerScaleOp,
-    RopeOp, CacheOp, AppendOp, ReadOp, ScoresOp, MaskOp, ContextOp, LookupOp,
+    RopeOp, CacheOp, AppendOp, ReadOp, KeepOp, ScoresOp, MaskOp, ContextOp, LookupOp,
     GroupRatingOp, GroupLimitOp, TopKOp, AssignOp, CountOp, DispatchOp, CombineOp,
 )  # fmt: skip
 MOVES = (

@@ -12,7 +12,7 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 
 from ..dims import Size, parse
 from ..layout import Dim, Tensor
-from ..op import Computation, Indices, Relation, Role, Rule, tensor_of
+from ..op import Computation, Indices, Operator, Relation, Role, Rule, tensor_of
 from ..residues import MASKED
 
 GROUPED_HEADS = Relation("kv_heads", ("heads",))
@@ -183,7 +183,26 @@ class ReadOp(Computation):
         return inputs[0]
 
 
-CACHES = (CacheOp, AppendOp)
+@irdl_op_definition
+class KeepOp(Operator):
+    """What a prefill leaves of a cache to the program that decodes, resident where that one looks for it.
+
+    cache [batch_size, seq_len, kv_heads, d_k] → [batch_size, kv_len, kv_heads, d_k]. No operator of the program reads
+    it: it is an effect, and the program has ended when it is there.
+    """
+
+    name = "dag.keep"
+    RULE: ClassVar[Rule] = Rule(role=Role.STATE, renames={0: {"seq_len": "kv_len"}})
+
+    def infer(self, inputs: Sequence[Tensor]) -> Tensor:
+        rows = inputs[0].dim("seq_len")
+        return replace(inputs[0], dims=tuple(Dim("kv_len", d.size) if d is rows else d for d in inputs[0].dims))
+
+    def compute(self, inputs: Sequence[np.ndarray], at: Indices) -> np.ndarray:
+        return inputs[0]
+
+
+CACHES = (CacheOp, AppendOp, KeepOp)
 """Operators whose result is what a cache holds from then on."""
 
 

@@ -10,6 +10,7 @@
 | stated dimensions | `stated`, `labels`, `sending`, `time` | what nodes state follows from their rules; parts add up |
 | graph coverage | `presence` | the graph computes every operator of the model once and holds every part |
 | meaning | `meaning` | at small size, every value on every GPU is the undivided model's; a test, not a proof |
+| handover | `handover` | of a step whose prefill is a program of its own: caches are found as that one leaves them |
 
 A layer runs where those before it found nothing that would make its own findings meaningless.
 """
@@ -27,6 +28,7 @@ from . import (
     coverage,
     dimensions,
     graph,
+    handover,
     labels,
     layouts,
     meaning,
@@ -44,7 +46,8 @@ from .meaning.numbers import Numbers
 from .parts import parts
 from .verdict import Layer, Verdict
 
-__all__ = ["Field", "Floats", "Layer", "Precondition", "Verdict", "verify", "verify_graph", "verify_module"]
+__all__ = ["Field", "Floats", "Layer", "Precondition", "Verdict", "verify", "verify_graph", "verify_handover",
+           "verify_module"]  # fmt: skip
 
 
 def verify(
@@ -54,6 +57,13 @@ def verify(
     verdict = verify_module(module, logical)
     emitted = verify_graph(deployment, logical, sizes, numbers)
     return Verdict([*verdict.layers, *emitted.layers], verdict.preconditions, emitted.bounds)
+
+
+def verify_handover(verdict: Verdict, prefill: ModuleOp, decode: ModuleOp) -> None:
+    """One more layer, of a step whose caches another program leaves: of both, lowered."""
+    shows = "every cache is found on the GPU and in the part that the prefill leaves"
+    layer = verdict.run("handover", shows, lambda: handover.check(prefill, decode))
+    layer.facts += handover.facts(prefill, decode)
 
 
 def verify_module(module: ModuleOp, logical: ModuleOp | None = None) -> Verdict:

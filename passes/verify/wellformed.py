@@ -3,7 +3,7 @@
 * the structure holds: operators stand where they may and satisfy their own rules (`structure`)
 * every operand is defined before its use, in its own region (`scope`)
 * DAG2: there is exactly one total input and one total output
-* DAG3: every value is used, the output excepted
+* DAG3: every value is used, but for the output and what is kept for another program
 * the module is of one stage (`stages`)
 """
 
@@ -16,6 +16,7 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import IRDLOperation
 
 from ...diagnostics import Diagnostic
+from ...ir.ops.attention import KeepOp
 from ...ir.ops.program import InputOp, OutputOp, RepeatOp
 from . import scope, stages, structure
 from .findings import finding
@@ -39,7 +40,7 @@ def _ends(module: ModuleOp) -> Iterator[Diagnostic]:
 
 def _unused(module: ModuleOp) -> Iterator[Diagnostic]:
     for op in module.walk():
-        if isinstance(op, OutputOp):
+        if isinstance(op, OutputOp | KeepOp):
             continue
         carried = list(op.body.block.args) if isinstance(op, RepeatOp) else []
         for value in [*op.results, *carried]:
