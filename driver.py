@@ -69,7 +69,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
 
 
 def _logical(job: Job, plan: Plan) -> ModuleOp:
-    """The undivided program of a job, with its plan and sizes. A prefill leaves its caches where the plan keeps them."""
+    """The undivided program of a job, with plan and sizes; one that leaves its caches where the plan keeps them."""
     logical = build(job.model, job.phase, leaves=bool(plan.keeps))
     annotate(logical, plan=plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
     return logical

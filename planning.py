@@ -96,7 +96,8 @@ class _Planner:
         """The job in a phase, by what its plan says of it; a step after the prefill that was asked for, if that is a
         program of its own.
         """
-        made = replace(job, phase=phase, sizes=self.sizes[phase], plan=job.plan and in_phase(job.plan, phase))
+        plan, said = job.plan and in_phase(job.plan, phase), [*job.diagnostics]
+        made = replace(job, phase=phase, sizes=self.sizes[phase], plan=plan, diagnostics=said)
         if job.plan is None or not is_apart(job.plan) or phase is Phase.PREFILL or Phase.PREFILL not in self.sizes:
             return made
         return replace(made, after=tuple(self._regimes(self._in(Phase.PREFILL, job))))
@@ -116,7 +117,9 @@ class _Planner:
                 plan, sizes = under(job.plan, regime), job.sizes
                 if size is not None and not regime.has(size):
                     sizes = {**sizes, symbol: None}
-                yield replace(job, plan=plan, strategy=plan.name, sizes=sizes, asked=f"{job.asked}[{regime}]")
+                said = [*job.diagnostics]
+                named = f"{job.asked}[{regime}]"
+                yield replace(job, plan=plan, strategy=plan.name, sizes=sizes, asked=named, diagnostics=said)
         if not found:
             yield job
 

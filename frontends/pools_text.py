@@ -79,4 +79,7 @@ def pools_of(pools: dict[str, PoolText], parsed: Parsed) -> tuple[PoolAxes, ...]
 
 def places_of(places: list[PlaceText], parsed: Parsed) -> tuple[Placing, ...]:
     """What runs where, later entries last."""
-    return tuple(Placing(p.at, p.on, parsed.where("place", i), p.when or "", p.phase or "") for i, p in enumerate(places))
+    wheres = (parsed.where("place", i) for i in range(len(places)))
+    return tuple(
+        Placing(p.at, p.on, where, p.when or "", p.phase or "") for p, where in zip(places, wheres, strict=True)
+    )

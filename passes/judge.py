@@ -21,7 +21,8 @@ def judge(figures: dict[str, Any], where: str, max_imbalance: float | None = Non
     limit, severity = (BALANCED, "warning") if max_imbalance is None else (max_imbalance, "error")
     for load, ratio in figures["balance"].items():
         if ratio is not None and ratio > limit:
-            yield _unbalanced(figures["classes"], load, ratio, where, limit, severity)
+            computing = [part for part in figures["classes"] if part["flops"] != 0] or figures["classes"]
+            yield _unbalanced(computing, load, ratio, where, limit, severity)
 
 
 def fits(figures: dict[str, Any]) -> bool:

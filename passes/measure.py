@@ -33,6 +33,7 @@ from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import RepeatOp, StateOp, WeightOp
 from ..ir.plan import Plan, named_axes
 from .expand import received, sent, stage_axes
+from .handover import handed_over
 from .liveness import peak
 from .occupancy import occupancy
 from .selection import is_selection
@@ -73,6 +74,7 @@ def measure(module: ModuleOp, kinds: Sequence[Gpus] = (), fused_attention: bool 
         "balance": _balance(classes),
         "attention": "fused: scores drawn, not stored" if fused_attention else "as drawn: scores stored",
         "slots": occupancy(module),
+        "handover": list(handed_over(module)),
         "total_parameters": plain(look.total),
     }
 
@@ -244,7 +246,8 @@ def _per_layer(collectives: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def _balance(classes: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Largest over mean, over all GPUs, of each load. 1.0 is perfectly balanced."""
+    """Largest over mean, over all GPUs that compute, of each load. 1.0 is perfectly balanced."""
+    classes = [part for part in classes if part["flops"] != 0] or classes
     work = "compute_nanoseconds" if "compute_nanoseconds" in classes[0] else "flops"
     loads = ("parameters", work, "peak_bytes", "bytes_sent")
     return {load: _ratio([(c[load], c["count"]) for c in classes]) for load in loads}

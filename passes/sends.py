@@ -5,7 +5,8 @@
 
 A receiver gets, from one holder of each part, what it needs of that part: the two index sets intersected, dimension by
 dimension. Where several GPUs hold copies of a part, those who need it are shared out among them. Senders and receivers
-that are joined by what is sent are one group. Pools of equal axes that keep the layout pair equal coordinates.
+that are joined by what is sent are one group, with all copies of a part that its receivers divide among them. Pools of
+equal axes that keep the layout pair equal coordinates.
 """
 
 from __future__ import annotations
@@ -52,11 +53,13 @@ def sends(have: Tensor, need: Tensor, mesh: Mesh) -> Sends:
     common = np.ones((len(holder), len(takers)), dtype=np.int64)
     for meeting in meetings:
         common = common * meeting.common[np.ix_(meeting.given[holder[:, 0]], meeting.taken)]
+    each = prod(meeting.units for meeting in meetings) // len(holder)
     part, taker = np.nonzero(common)
     served = (common > 0).sum(axis=1)
     giver = holder[part, _shared_out(part, served, holder.shape[1])]
     most = np.bincount(giver, weights=common[part, taker]).max()
-    places, senders = _grouped(givers, takers, giver, taker, holder)
+    divided = ((common > 0) & (common < each)).any(axis=1)
+    places, senders = _grouped(givers, takers, (giver, taker), holder, divided)
     pairs = np.stack([givers[giver], takers[taker]], axis=1)
     return Sends(places, senders, pairs, Fraction(int(most), prod(meeting.units for meeting in meetings)))
 
@@ -118,14 +121,19 @@ def _shared_out(part: np.ndarray, served: np.ndarray, copies: int) -> np.ndarray
 
 
 def _grouped(
-    givers: np.ndarray, takers: np.ndarray, giver: np.ndarray, taker: np.ndarray, holder: np.ndarray
+    givers: np.ndarray,
+    takers: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray],
+    holder: np.ndarray,
+    divided: np.ndarray,
 ) -> tuple[np.ndarray, int]:
     """The groups that are joined by what is sent, and the senders of each; one of all where they are not alike.
 
-    A copy that no receiver is left for stands with the first one of its part.
+    A copy stands with the first one of its part where no receiver is left for it, or where the part is `divided` among
+    receivers: together they send all of it.
     """
-    count = len(givers)
-    part, copy = np.nonzero(~np.isin(holder, giver))
+    count, (giver, taker) = len(givers), pairs
+    part, copy = np.nonzero(~np.isin(holder, giver) | divided[:, None])
     first = np.full(count, -1)
     first[giver[::-1]] = taker[::-1]
     one = np.concatenate([giver, holder[part, copy]])

@@ -90,6 +90,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example(("batch_size seq_len d_rope",), ROTATED | {"over": "d_rope"}),
     ],
     "cache": [Example((KEYS,))],
+    "keep": [Example((KEYS,))],
     "append": [Example(("batch_size seq_len kv_heads d_k", CACHE))],
     "read": [Example((CACHE,))],
     "scores": [

@@ -139,7 +139,7 @@ def _along(one: _Holder, a: tuple[str, Dim], other: _Holder, b: tuple[str, Dim])
     for first, second in np.unique(parts, axis=1).T.tolist():
         have, want = tables[0][first], tables[1][second]
         if not np.array_equal(have, want[want < rows]):
-            gpu = one.gpus(a[0])[(parts.T == (first, second)).all(axis=1)][0]
+            gpu = one.gpus(a[0])[(parts[0] == first) & (parts[1] == second)][0]
             yield f"GPU {gpu} looks for another part of {name} than was left there", _text(have), _text(want)
             return
 

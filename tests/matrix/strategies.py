@@ -60,6 +60,7 @@ STRATEGIES: dict[str, Entry] = {
     "helix": Entry("helix={n}", volumes.helix),
     "afd": Entry("afd,dp={h},ep={h}", volumes.attention_apart),
     "fa-pool": Entry("fa-pool,tp={h},fp={h}", volumes.attention_pool),
+    "pd": Entry("pd,tp={h},dp={h}", volumes.handed_over),
     "fsdp": Entry("fsdp={n}", volumes.gathered_weights),
     "hsdp": Entry("hsdp={n}", volumes.gathered_weights),
     "dwdp": Entry("dwdp={n}", volumes.pulled_experts),

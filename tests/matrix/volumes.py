@@ -204,6 +204,17 @@ def attention_apart(case: Case) -> Sends:
     return there + reduce_scatter(ep, case.activation) + back
 
 
+def handed_over(case: Case) -> Sends:
+    """In prefill tensor parallel, and what is kept of every token, in sum over the GPUs that send once: 2·L·K·d a
+    sequence of grouped heads, L·(rank + rope) of a latent (DistServe, arXiv 2401.09670; DeepSeek-V2, arXiv 2405.04434).
+    Decode is data parallel, rows exchanged among experts.
+    """
+    tp, dp = case.axes["tp"], case.axes["dp"]
+    if case.tokens == 1:
+        return 2 * all_to_all(dp, Fraction(case.routed, dp)) if case.kind == "moe" else []
+    return tensor_parallel(case) + [one for width in case.model.kept for one in send(Fraction(case.rows * width, tp))]
+
+
 def attention_pool(case: Case) -> Sends:
     """Beyond 4,096 tokens queries to the GPU of their rows, keys and values to every GPU of the pool, outputs back;
     elsewhere tensor parallel.
