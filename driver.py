@@ -57,7 +57,8 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, graph, sizes_of(job.module), numbers)
         for plan, before in ((before.plan, before) for before in job.after if before.plan):
-            verify_handover(job.verdict, lower(_logical(before, plan)), job.module)
+            prefill = emitted(lower(_logical(before, plan)), job.model.name, Drawn())
+            verify_handover(job.verdict, prefill, graph)
         job.graph = pictured(graph, job.drawn, job.verdict)
         job.assumed += tuple(one_at_a_time(job))
         said = judge(job.figures, f"{job.model.name} {job.name}", request.max_imbalance)

@@ -29,6 +29,7 @@ from ..ir.mesh import Mesh
 from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, replace_body, sizes_of
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import UNORDERED
+from ..ir.ops.attention import KeepOp
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, WeightOp, YieldOp
@@ -60,13 +61,18 @@ class ShardPass(ModulePass):
             if not sharder.refused.keys() - paid.keys():
                 break
             paid = paid | {value: sharder.needs[value] for value in sharder.refused}
-        working = {axis for inner, _ in operators(op) for axis in mesh.axes_of(tensor_of(inner.out).pool)}
+        working = {axis for inner, _ in operators(op) for axis in _axes(inner, mesh)}
         if idle := [axis for axis in mesh.axes if axis in working - cuts.used and mesh.size((axis,)) > 1]:
             raise Refused(*(_idle(axis, mesh, plan) for axis in idle))
         if nothing := unpaid.idle():
             raise Refused(*nothing)
         replace_body(op, body)
         annotate(op, sizes=_routed(op, mesh))
+
+
+def _axes(op: Operator, mesh: Mesh) -> tuple[str, ...]:
+    """The axes that are to be of use where an operator is; what is only kept for others may be copies."""
+    return () if isinstance(op, KeepOp) else mesh.axes_of(tensor_of(op.out).pool)
 
 
 def _without_moves(module: ModuleOp) -> None:

@@ -59,8 +59,8 @@ def verify(
     return Verdict([*verdict.layers, *emitted.layers], verdict.preconditions, emitted.bounds)
 
 
-def verify_handover(verdict: Verdict, prefill: ModuleOp, decode: ModuleOp) -> None:
-    """One more layer, of a step whose caches another program leaves: of both, lowered."""
+def verify_handover(verdict: Verdict, prefill: Deployment, decode: Deployment) -> None:
+    """One more layer, of a step whose caches another program leaves: of both graphs."""
     shows = "every cache is found on the GPU and in the part that the prefill leaves"
     layer = verdict.run("handover", shows, lambda: handover.check(prefill, decode))
     layer.facts += handover.facts(prefill, decode)

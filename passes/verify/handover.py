@@ -1,4 +1,4 @@
-"""Two programs, one cache: what a prefill leaves is what a step finds. Guarantees, of both lowered modules:
+"""Two programs, one cache: what a prefill leaves is what a step finds. Guarantees, of both emitted graphs:
 
 * every cache of every layer that the step finds is one that the prefill keeps, and the other way round, of one type
 * on every GPU it is the same part: index sets are compared dimension by dimension; of kv_len those of the prompt, which
@@ -16,132 +16,131 @@ from dataclasses import dataclass
 from math import lcm
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
 from ...ir import orders
-from ...ir.dims import as_number
-from ...ir.layout import Dim, Tensor
-from ...ir.module import mesh_of, offset_of, operators, plain_path, plan_of, sizes_of
-from ...ir.op import Operator, tensor_of
+from ...ir.deployment import Deployment, Port, Row, Share
+from ...ir.module import offset_in, plain_path
 from ...ir.ops.attention import KeepOp
-from ...ir.ops.program import StateOp
 from .coverage import ranges
-from .findings import finding, site
-from .rows import gpus_text
+from .rows import about, gpus_text
 
-Cache = tuple[str, int]
-"""Path without layer numbers, and layer."""
+HINT = "let rules cut both alike; where the cache grows, cut kv_len strided or not at all"
 
 
-def check(prefill: ModuleOp, decode: ModuleOp) -> list[Diagnostic]:
+@dataclass(frozen=True)
+class _Cache:
+    """What a row keeps or finds of a cache, in a program that runs so often."""
+
+    row: Row
+    port: Port
+    runs: int
+
+    def size(self, axis: int) -> int | None:
+        """Of all micro-batches; None where it is left unbound."""
+        size = self.port.whole[axis]
+        return size * (self.runs if self.port.names[axis] == "batch_size" else 1) if isinstance(size, int) else None
+
+
+Caches = dict[tuple[str, int], list[_Cache]]
+"""By path without layer numbers, and layer; several where rows are there for some of the GPUs each."""
+
+
+def check(prefill: Deployment, decode: Deployment) -> list[Diagnostic]:
     """Every cache that is not found as it was left."""
-    left, found = _caches(prefill, KeepOp), _caches(decode, StateOp)
+    left, found = _left(prefill), _found(decode)
     problems = [
-        *_lacking(found, left, "the step finds, the prefill does not leave"),
-        *_lacking(left, found, "the prefill leaves, the step does not find"),
+        *_lacking(found, left, "is found, but is not left by the prefill"),
+        *_lacking(left, found, "is left by the prefill, but is not found"),
     ]
-    pairs: dict[tuple[Operator, Operator], list[int]] = defaultdict(list)
-    for (path, layer), op in found.items():
-        if (path, layer) in left:
-            pairs[left[path, layer], op].append(layer)
-    one, other = _Holder.of(prefill), _Holder.of(decode)
-    for (kept, state), layers in pairs.items():
-        for problem, expected, actual in _differences(one, tensor_of(kept.out), other, tensor_of(state.out)):
-            said = f"in layers {ranges(layers)} {problem}"
-            hint = "let rules cut both alike; where the cache grows, cut kv_len strided or not at all"
-            problems.append(finding("handover", state, said, expected=expected, actual=actual, hint=hint))
-    return problems
-
-
-def facts(prefill: ModuleOp, decode: ModuleOp) -> list[str]:
-    """What was compared, in words."""
-    found = _caches(decode, StateOp)
-    gpus = {gpu for op in set(found.values()) for gpu in mesh_of(decode).ids(tensor_of(op.out).pool).reshape(-1)}
-    return [f"{len(found)} caches, each on {len(gpus)} GPUs, as {len(_caches(prefill, KeepOp))} were left there"]
-
-
-def _caches(module: ModuleOp, kind: type[Operator]) -> dict[Cache, Operator]:
-    """By the cache that they are of: what stands beneath its path."""
-    return {
-        (plain_path(op.path.data).rpartition(".")[0], layer): op
-        for op, repeat in operators(module)
-        if isinstance(op, kind) and repeat
-        for layer in range(repeat.span[0] + offset_of(op), repeat.span[1] + 1, repeat.span[2])
+    bodies = {
+        tuple(each.row.index for side in (left[cache], rows) for each in side): (left[cache], rows)
+        for cache, rows in found.items()
+        if cache in left
     }
+    return [*problems, *(problem for sides in bodies.values() for problem in _compared(*sides))]
 
 
-def _lacking(have: dict[Cache, Operator], other: dict[Cache, Operator], problem: str) -> Iterator[Diagnostic]:
+def facts(prefill: Deployment, decode: Deployment) -> list[str]:
+    """What was compared, in words."""
+    found = _found(decode)
+    gpus = {gpu for rows in found.values() for each in rows for gpu in each.row.gpus.tolist()}
+    return [f"{len(found)} caches on {len(gpus)} GPUs, found as {len(_left(prefill))} were left there"]
+
+
+def _left(prefill: Deployment) -> Caches:
+    kept = [row for row in prefill.rows if isinstance(row.operator, KeepOp)]
+    return _caches([(row, plain_path(row.path), port) for row in kept for port in row.outputs], prefill.micro_batches)
+
+
+def _found(decode: Deployment) -> Caches:
+    ports = [(row, port.parameter, port) for row in decode.rows for port in row.weights if port.cached]
+    return _caches(ports, decode.micro_batches)
+
+
+def _caches(ports: list[tuple[Row, str, Port]], runs: int) -> Caches:
+    """What stands beneath the path of a cache is of it."""
+    made: Caches = defaultdict(list)
+    for row, path, port in ports:
+        repeat, offset = row.repeat, offset_in(row.path)
+        layers = range(repeat.first + offset, repeat.last + 1, repeat.period) if repeat else range(1)
+        for layer in layers:
+            made[path.rpartition(".")[0], layer].append(_Cache(row, port, runs))
+    return made
+
+
+def _lacking(have: Caches, other: Caches, problem: str) -> Iterator[Diagnostic]:
     lacking: dict[str, list[int]] = defaultdict(list)
     for path, layer in have.keys() - other.keys():
         lacking[path].append(layer)
     for path, layers in sorted(lacking.items()):
-        yield Diagnostic("handover", f"{path} of layers {ranges(layers)}: {problem}", site(have[path, layers[0]]))
+        yield about("handover", have[path, layers[0]][0].row, f"the cache of layers {ranges(layers)} {problem}")
 
 
-@dataclass(frozen=True)
-class _Holder:
-    """A program by what its GPUs hold: part by part, of the whole batch."""
-
-    module: ModuleOp
-    runs: int
-
-    @staticmethod
-    def of(module: ModuleOp) -> _Holder:
-        plan = plan_of(module)
-        return _Holder(module, plan.micro_batches if plan else 1)
-
-    def size(self, dim: Dim) -> int | None:
-        """Of all micro-batches; None where it is left unbound."""
-        size = as_number(sizes_of(self.module).shown(dim.size))
-        return size * (self.runs if dim.name == "batch_size" else 1) if isinstance(size, int) else None
-
-    def cuts(self, dim: Dim) -> orders.Levels:
-        sizes = mesh_of(self.module).sizes
-        return tuple((sizes[orders.axis_of(cut)], orders.order_of(cut)) for cut in dim.cuts)
-
-    def gpus(self, pool: str) -> np.ndarray:
-        """Ascending, as the parts of `part` are."""
-        return np.sort(mesh_of(self.module).ids(pool).reshape(-1))
-
-    def part(self, pool: str, dim: Dim) -> np.ndarray:
-        """The part of a dimension that each GPU holds."""
-        mesh = mesh_of(self.module)
-        return mesh.coordinate(pool, dim.axes)[np.argsort(mesh.ids(pool).reshape(-1))]
-
-
-def _differences(one: _Holder, left: Tensor, other: _Holder, found: Tensor) -> Iterator[tuple[str, str, str]]:
-    """(problem, as it was left, as it is looked for)."""
-    if (left.names, left.dtype) != (found.names, found.dtype):
-        yield "is another tensor than was left", f"{left.names} {left.dtype}", f"{found.names} {found.dtype}"
-        return
-    mine, its = one.gpus(left.pool), other.gpus(found.pool)
+def _compared(left: list[_Cache], found: list[_Cache]) -> Iterator[Diagnostic]:
+    """Rows of one cache, GPU by GPU."""
+    mine, its = (np.sort(np.concatenate([each.row.gpus for each in side])) for side in (left, found))
     if not np.array_equal(mine, its):
-        yield "is looked for on other GPUs than it was left on", gpus_text(mine), gpus_text(its)
+        problem = "is looked for on other GPUs than it was left on"
+        yield about("handover", found[0].row, problem, expected=gpus_text(mine), actual=gpus_text(its), hint=HINT)
         return
-    for a, b in zip(left.dims, found.dims, strict=True):
-        yield from _along(one, (left.pool, a), other, (found.pool, b))
+    for one, other in ((one, other) for one in left for other in found):
+        for problem, expected, actual in _differences(one, other, np.intersect1d(one.row.gpus, other.row.gpus)):
+            yield about("handover", other.row, problem, expected=expected, actual=actual, hint=HINT)
 
 
-def _along(one: _Holder, a: tuple[str, Dim], other: _Holder, b: tuple[str, Dim]) -> Iterator[tuple[str, str, str]]:
+def _differences(one: _Cache, other: _Cache, gpus: np.ndarray) -> Iterator[tuple[str, str, str]]:
+    """(problem, as it was left, as it is looked for)."""
+    types = [f"[{', '.join(each.port.names)}] {each.port.dtype}" for each in (one, other)]
+    if types[0] != types[1]:
+        yield "finds another tensor than was left", types[0], types[1]
+        return
+    for axis in range(len(one.port.names)):
+        yield from _along(axis, one, other, gpus)
+
+
+def _along(axis: int, one: _Cache, other: _Cache, gpus: np.ndarray) -> Iterator[tuple[str, str, str]]:
     """Of one dimension, on the first GPU where it is not the same."""
-    name = a[1].name
-    sizes = [one.size(a[1]), other.size(b[1])]
-    levels = [one.cuts(a[1]), other.cuts(b[1])]
+    name, shares = one.port.names[axis], [each.port.shares[axis] for each in (one, other)]
+    levels, sizes = [_levels(share) for share in shares], [each.size(axis) for each in (one, other)]
     if None in sizes:
         sizes = [lcm(*map(orders.divisor, levels))] * 2
     rows, room = (size or 0 for size in sizes)
     if rows > room or (rows < room and name != "kv_len"):
-        yield f"has another {name} than was left", str(rows), str(room)
+        yield f"finds another {name} than was left", str(rows), str(room)
         return
-    tables = [orders.indices(cuts, size) for cuts, size in zip(levels, (rows, room), strict=True)]
-    parts = np.stack([one.part(*a), other.part(*b)])
-    for first, second in np.unique(parts, axis=1).T.tolist():
-        have, want = tables[0][first], tables[1][second]
+    first, second = (orders.indices(cuts, size) for cuts, size in zip(levels, (rows, room), strict=True))
+    parts = np.stack([np.zeros_like(gpus) if share is None else share.of[gpus] for share in shares])
+    for had, wanted in np.unique(parts, axis=1).T.tolist():
+        have, want = first[had], second[wanted]
         if not np.array_equal(have, want[want < rows]):
-            gpu = one.gpus(a[0])[(parts[0] == first) & (parts[1] == second)][0]
+            gpu = gpus[(parts[0] == had) & (parts[1] == wanted)][0]
             yield f"GPU {gpu} looks for another part of {name} than was left there", _text(have), _text(want)
             return
+
+
+def _levels(share: Share | None) -> orders.Levels:
+    return () if share is None else share.order or ((share.parts, orders.CONTIGUOUS),)
 
 
 def _text(held: np.ndarray) -> str:

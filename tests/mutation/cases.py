@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dagc.frontends.build import build
 from dagc.frontends.model import Phase
+from dagc.frontends.phases import in_phase
 from dagc.frontends.strategy import resolve
 from dagc.ir.deployment import Deployment
 from dagc.ir.dims import Sizes
@@ -59,7 +60,7 @@ class Case:
     @cached_property
     def logical(self) -> ModuleOp:
         """The undivided model."""
-        module = build(MODELS[self.model], self.phase)
+        module = build(MODELS[self.model], self.phase, self.leaves)
         annotate(module, sizes=sizes_of(module).bind(**self.sizes))
         return module
 
@@ -71,7 +72,18 @@ class Case:
 
     def _plan(self) -> Plan:
         stages = "uneven" if "pp" in self.strategy else None
-        return (PLANS | STEP_PLANS).get(self.strategy) or resolve(self.strategy, gpus=None, stages=stages)
+        plan = (PLANS | STEP_PLANS).get(self.strategy) or resolve(self.strategy, gpus=None, stages=stages)
+        return in_phase(plan, self.phase)
+
+    @property
+    def leaves(self) -> bool:
+        """Are its caches left to a program of its own?"""
+        return bool(self._plan().keeps)
+
+    @cached_property
+    def step(self) -> Case:
+        """The program that comes next."""
+        return replace(self, phase=Phase.DECODE)
 
     @property
     def lowered(self) -> ModuleOp:
@@ -153,6 +165,9 @@ CASES = (
     Case("moe", "helix,tpa=2,kvp=2,ep=2,tpf=2", 137, phase=Phase.DECODE),
     Case("moe", "afd, experts×tp", 114),
     Case("dense", "fa-pool,tp=2,fp=4", 116),
+    Case("dense", "pd,tp=4,dp=2,kvp=2", 130),
+    Case("latent", "pd,tp=2,dp=2", 130),
+    Case("moe", "pd,tp=2,dp=2", 98, phase=Phase.DECODE),
     Case("hidden", "layers on three pools", 130),
     Case("dense", "tp=4", 98, paths=4),
     Case("dense", "tp=4", 95, paths=4, by=("all-reduce=tree",)),

@@ -42,6 +42,7 @@ BUGS = {
     "F36": "a KV cache without this step's tokens, or with them at other positions",
     "F37": "a copy of an expert that is not it, or rows that all of its slots take, or none",
     "F38": "parts of attention merged without log-sum-exps; a ring that stops early, goes on too long or turns back",
+    "F39": "a KV cache handed over to another GPU, in other parts, as another one, or not at all",
 }
 
 IMPOSSIBLE = {

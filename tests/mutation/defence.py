@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dagc.diagnostics import Diagnostic
 from dagc.ir.deployment import Deployment
-from dagc.passes.verify import Verdict, verify_graph, verify_module
+from dagc.passes.verify import Verdict, verify_graph, verify_handover, verify_module
 
 from .cases import Case
 
@@ -16,7 +16,10 @@ from .cases import Case
 def verdict_on(case: Case, mutant: ModuleOp | Deployment) -> Verdict:
     """What the verifier says of a lowered module, or of an emitted graph alone."""
     if isinstance(mutant, Deployment):
-        return verify_graph(mutant, case.logical, case.lowered_sizes)
+        verdict = verify_graph(mutant, case.logical, case.lowered_sizes)
+        if case.leaves and verdict.holds:
+            verify_handover(verdict, mutant, case.step.deployment)
+        return verdict
     return verify_module(mutant, case.logical)
 
 

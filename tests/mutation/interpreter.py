@@ -20,6 +20,7 @@ import numpy as np
 
 from dagc.ir.deployment import Deployment, EdgeKind, Link, Port, Repeat, Row
 from dagc.ir.op import Indices, Operator
+from dagc.ir.ops.attention import KeepOp
 from dagc.ir.ops.move import (
     AllGatherOp,
     AllReduceOp,
@@ -57,11 +58,26 @@ class Event:
 
 def run(deployment: Deployment, inputs: Mapping[str, np.ndarray], weights: Weights) -> np.ndarray:
     """The total output. Stuck where the graph cannot be run."""
+    return outcome(deployment, inputs, weights)[0]
+
+
+Kept = dict[tuple[str, int, int], np.ndarray]
+"""What is left for another program after the last round, by path, first layer of the body, and GPU."""
+
+
+def outcome(deployment: Deployment, inputs: Mapping[str, np.ndarray], weights: Weights) -> tuple[np.ndarray, Kept]:
+    """The total output, and what is kept. Stuck where the graph cannot be run."""
     machine = Machine(deployment, inputs, weights)
     try:
         machine.run()
         (output,) = [row for row in deployment.rows if isinstance(row.operator, OutputOp)]
-        return machine.values[output.index, 0, HOST][1].data
+        kept = {
+            (row.path, row.repeat.first, gpu): machine.values[row.index, 0, gpu][1].data
+            for row in deployment.rows
+            if isinstance(row.operator, KeepOp) and row.repeat
+            for gpu in row.gpus.tolist()
+        }
+        return machine.values[output.index, 0, HOST][1].data, kept
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise Stuck(repr(error)) from error
 

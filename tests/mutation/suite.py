@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from dagc.ir.deployment import Deployment
-from dagc.ir.evaluate import evaluate
+from dagc.ir.evaluate import run
+from dagc.ir.module import operators
+from dagc.ir.ops.attention import KeepOp
+from dagc.ir.ops.program import OutputOp
 
 from .cases import WEIGHTS, Case
 from .classes import GRAPH_FAULTS, MODULE_FAULTS, Fault
 from .defence import caught_by
-from .interpreter import Stuck, run
+from .interpreter import Kept, Stuck, outcome
 from .volumes import restated
 
 PLACES = 2
@@ -84,26 +88,46 @@ def _caught(case: Case, mutant: ModuleOp | Deployment) -> tuple[str, str]:
 
 
 def computes_the_model(case: Case, mutant: ModuleOp | Deployment) -> bool:
-    """Does it give the undivided model's output for two random inputs?"""
+    """Does it give the undivided model's output for two random inputs, and leave what the program leaves?"""
     return all(_agrees(case, mutant, seed) for seed in (0, 1))
 
 
 def _agrees(case: Case, mutant: ModuleOp | Deployment, seed: int) -> bool:
-    expected = case.expected(seed)
-    made = _output(lambda: _run(case, mutant, seed))
-    if made is None or made.shape != expected.shape:
+    ran = _output(lambda: _run(case, mutant, seed))
+    if ran is None:
         return False
-    return bool(np.abs(made - expected).max() <= TOLERANCE * np.abs(expected).max())
+    (made, kept), left = ran, _left(case, seed)
+    return (
+        _near(made, case.expected(seed)) and kept.keys() == left.keys() and all(_near(kept[k], left[k]) for k in left)
+    )
 
 
-def _run(case: Case, mutant: ModuleOp | Deployment, seed: int) -> np.ndarray:
+def _near(made: np.ndarray, expected: np.ndarray) -> bool:
+    return made.shape == expected.shape and bool(np.abs(made - expected).max() <= TOLERANCE * np.abs(expected).max())
+
+
+@cache
+def _left(case: Case, seed: int) -> Kept:
+    """What the graph that is not mutated keeps (`test_handover` holds it against what a step needs)."""
+    return outcome(case.deployment, case.inputs(seed), WEIGHTS)[1] if case.leaves else {}
+
+
+def _run(case: Case, mutant: ModuleOp | Deployment, seed: int) -> tuple[np.ndarray, Kept]:
     if isinstance(mutant, Deployment):
-        return run(mutant, case.inputs(seed), WEIGHTS)
-    return evaluate(mutant, case.inputs(seed), WEIGHTS)
+        return outcome(mutant, case.inputs(seed), WEIGHTS)
+    values = run(mutant, case.inputs(seed), WEIGHTS)
+    (output,) = values[next(op.out for op in mutant.ops if isinstance(op, OutputOp))].values()
+    kept = {
+        (op.path.data, repeat.span[0], gpu): piece.data
+        for op, repeat in operators(mutant)
+        if isinstance(op, KeepOp) and repeat
+        for gpu, piece in values[op.out].items()
+    }
+    return output.data, kept
 
 
-def _output(make: Callable[[], np.ndarray]) -> np.ndarray | None:
-    """What a mutant computes; None where it cannot be run."""
+def _output(make: Callable[[], tuple[np.ndarray, Kept]]) -> tuple[np.ndarray, Kept] | None:
+    """What a mutant computes and keeps; None where it cannot be run."""
     try:
         with np.errstate(all="ignore"):
             return make()
