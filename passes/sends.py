@@ -58,7 +58,7 @@ def sends(have: Tensor, need: Tensor, mesh: Mesh) -> Sends:
     served = (common > 0).sum(axis=1)
     giver = holder[part, _shared_out(part, served, holder.shape[1])]
     most = np.bincount(giver, weights=common[part, taker]).max()
-    divided = ((common > 0) & (common < each)).any(axis=1)
+    divided: np.ndarray = np.where(common > 0, common, each).min(axis=1) < each
     places, senders = _grouped(givers, takers, (giver, taker), holder, divided)
     pairs = np.stack([givers[giver], takers[taker]], axis=1)
     return Sends(places, senders, pairs, Fraction(int(most), prod(meeting.units for meeting in meetings)))
