@@ -10,6 +10,7 @@ import numpy as np
 
 from dagc.ir.deployment import Deployment, EdgeKind, Link, Move, Port, Row, Share
 from dagc.ir.op import tensor_of
+from dagc.ir.ops.attention import KeepOp
 from dagc.ir.ops.move import AllGatherOp, AllReduceOp, ReduceScatterOp
 
 from .copies import elsewhere
@@ -130,9 +131,11 @@ def _sorted(deployment: Deployment, rows: list[Row], prefer: Callable) -> list[R
 
 
 def renamed_gpus(deployment: Deployment) -> Mutants:
-    """The GPUs of every pool change places with one another, everywhere."""
-    new = np.arange(deployment.gpus)
-    for pool in deployment.pools:
+    """The GPUs of every pool change places with one another, everywhere; not those on which another program looks for
+    what this one keeps.
+    """
+    new, kept = np.arange(deployment.gpus), [row.gpus for row in deployment.rows if isinstance(row.operator, KeepOp)]
+    for pool in (pool for pool in deployment.pools if not any(np.isin(pool.gpus, gpus).any() for gpus in kept)):
         gpus = np.sort(pool.gpus)
         new[gpus] = np.roll(gpus, 1)
     old = np.argsort(new)
@@ -141,8 +144,9 @@ def renamed_gpus(deployment: Deployment) -> Mutants:
         ports = {
             key: tuple(_renamed(p, old) for p in getattr(row, key)) for key in ("inputs", "outputs", "weights", "state")
         }
-        spread = () if len(row.spread) else row.spread
-        rows.append(replace(row, places=new[row.places] if row.places.size else row.places, spread=spread, **ports))
+        spread, pairs = () if len(row.spread) else row.spread, None if row.pairs is None else new[row.pairs]
+        places = new[row.places] if row.places.size else row.places
+        rows.append(replace(row, places=places, pairs=pairs, spread=spread, **ports))
     if deployment.gpus > 1:
         yield "turned by one", replace(deployment, rows=tuple(rows))
 
