@@ -20,8 +20,11 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from .diagnostics import Diagnostic, Refused
 from .fitting import fitted
 from .frontends.cluster_text import default_cluster
+from .frontends.model import Phase
+from .frontends.phases import in_phase
 from .frontends.strategy import resolve
 from .ir.module import annotate, sizes_of
+from .ir.ops.program import StateOp
 from .passes.place import PlacePass
 from .passes.shard import ShardPass
 from .passes.slots import SlotsPass
@@ -43,7 +46,9 @@ class PlanPass(ModulePass):
     kv_len: int | None = None
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        found = any(isinstance(inner, StateOp) for inner in op.walk())
         plan = resolve(self.strategy, gpus=self.gpus, mesh=self.mesh, stages=self.stages)
+        plan = in_phase(plan, Phase.DECODE if found else Phase.PREFILL)
         given = {"B": self.batch_size, "S": self.seq_len, "K": self.kv_len}
         sizes = sizes_of(op).bind(**{name: value for name, value in given.items() if value is not None})
         annotate(op, sizes=sizes)

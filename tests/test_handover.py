@@ -272,6 +272,11 @@ def test_files_of_both_programs_are_checked_together(tmp_path: Path) -> None:
     checked = CliRunner().invoke(main, ["verify", str(tmp_path)])
     assert checked.exit_code == 0, checked.output
     assert "meaning, handover, micro-batches)" in checked.output
+    for dag in dags:
+        made = CliRunner().invoke(
+            main, ["opt", str(tmp_path / dag["logical"]), "-p", 'shard{strategy="pd,tp=2" gpus=4}']
+        )
+        assert made.exit_code == 0, made.output
     logical = tmp_path / dags[0]["logical"]
     logical.write_text(logical.read_text().replace('keeps [["*"] on decode]', 'keeps [["*"] on prefill]'))
     assert CliRunner().invoke(main, ["verify", str(tmp_path)]).exit_code == 1
