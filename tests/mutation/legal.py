@@ -59,7 +59,9 @@ def _split(deployment: Deployment, row: Row, axis: int) -> Deployment:
     rows = [first if each.index == row.index else each for each in deployment.rows]
     rows.insert(row.index + 1, second)
     links = [replace(k, source=second.index) if k.source == row.index else k for k in deployment.links]
-    links.append(Link(row.index, second.index, 0, 0, EdgeKind.DATA, port.tensor))
+    uses = {k.kind for k in deployment.links if k.source == row.index and k.kind is not EdgeKind.ORDER}
+    kind = EdgeKind.SELECT if uses == {EdgeKind.SELECT} else EdgeKind.DATA
+    links.append(Link(row.index, second.index, 0, 0, kind, port.tensor))
     return numbered(deployment, rows, links)
 
 
