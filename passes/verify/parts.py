@@ -85,7 +85,7 @@ def _connected(gpus: int, places: list[np.ndarray]) -> np.ndarray:
     while True:
         before = label.copy()
         for group in groups:
-            label[group] = label[group].min(axis=1, keepdims=True)
+            np.minimum.at(label, group, label[group].min(axis=1, keepdims=True))  # a GPU may stand in several groups
         if np.array_equal(before, label):
             return label
 

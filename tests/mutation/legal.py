@@ -155,7 +155,8 @@ def renamed_gpus(deployment: Deployment) -> Mutants:
 
 def _renamed(port: Port, old: np.ndarray) -> Port:
     def share(of: Share | None) -> Share | None:
-        return None if of is None else replace(of, of=of.of[old])
+        merged = None if of is None or of.merged is None else of.merged[old]
+        return None if of is None else replace(of, of=of.of[old], merged=merged)
 
     return replace(port, shares=tuple(map(share, port.shares)), addend=share(port.addend))
 
