@@ -12,7 +12,7 @@ from .yaml_reader import read_yaml
 
 TABLES = Path(__file__).parent / "tables"
 
-Kind = Literal["size", "layers", "count", "flag", "text", "texts", "maybe", "layer_list", "number"]
+Kind = Literal["size", "layers", "count", "flag", "text", "texts", "maybe", "layer_list", "number", "scaling"]
 
 
 class KeySpec(Strict):

@@ -50,14 +50,16 @@ def _grouped(make: Maker, x: SSAValue) -> SSAValue:
 
 
 def _rope(make: Maker, path: str, x: SSAValue, over: str) -> SSAValue:
-    theta = FloatAttr(make.model.attention.rope_theta, f64)
-    return make.add(RopeOp, path, x, over=over, theta=theta, kv_len=str(KV) if make.decodes else None)
+    spec, kv_len = make.model.attention, str(KV) if make.decodes else None
+    theta, factor = FloatAttr(spec.rope_theta, f64), FloatAttr(spec.rope_factor, f64) if spec.rope_factor != 1 else None
+    return make.add(RopeOp, path, x, over=over, theta=theta, factor=factor, kv_len=kv_len)
 
 
 def _weights(make: Maker, scores: SSAValue) -> SSAValue:
     """Of scores how much each position counts."""
     spec = make.model.attention
-    scores = make.add(ScaleOp, "attention.core.scale", scores, factor=FloatAttr(1 / sqrt(spec.d_k), f64))
+    factor = FloatAttr(spec.score_factor / sqrt(spec.d_k), f64)
+    scores = make.add(ScaleOp, "attention.core.scale", scores, factor=factor)
     if spec.causal or spec.window:
         scores = make.add(MaskOp, "attention.core.mask", scores, causal=spec.causal, window=spec.window)
     return make.add(SoftmaxOp, "attention.core.softmax", scores, over="kv_len")

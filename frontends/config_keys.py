@@ -15,6 +15,7 @@ from pydantic import Field
 from ..diagnostics import Diagnostic
 from .architectures import Architecture, Table
 from .parsed import Parsed, shown
+from .rope_scaling import Scaling
 from .schema import MAX_LAYERS, MAX_SIZE, Flag, LayerList, Layers, Size, checked
 
 KINDS: dict[str, Any] = {
@@ -27,6 +28,7 @@ KINDS: dict[str, Any] = {
     "maybe": Annotated[int | None, Field(gt=0, le=MAX_SIZE)],
     "layer_list": LayerList,
     "number": Annotated[float, Field(gt=0, lt=MAX_SIZE)],
+    "scaling": Scaling,
 }
 
 

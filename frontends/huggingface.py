@@ -18,6 +18,7 @@ from .consistency import group_problems, head_problems, head_size_problems, laye
 from .json_reader import read_json
 from .model import Attention, FeedForward, Latent, MixtureOfExperts, Model
 from .parsed import Parsed, shown
+from .rotary import rotary_of
 from .window import window_of
 
 CONFIG = "config.json"
@@ -129,12 +130,15 @@ def _latent(keys: ConfigKeys, spec: LatentKeys) -> Attention:
         keys.refuse("unsupported", "attention_bias", "biases of latent attention are not supported", "false")
     latent = Latent(**sizes)
     keys.optional("num_key_value_heads", heads, "= num_attention_heads")
+    rotary = rotary_of(keys)
     return Attention(
         heads=heads,
         kv_heads=heads,
         d_k=(latent.d_nope or 0) + (latent.d_rope or 0),
         rope=True,
-        rope_theta=keys.get("rope_theta"),
+        rope_theta=rotary.theta,
+        rope_factor=rotary.magnitude,
+        score_factor=rotary.scores,
         latent=latent,
     )
 
@@ -146,12 +150,15 @@ def _grouped(keys: ConfigKeys, spec: Architecture) -> Attention:
     if not keys.states("head_dim") and "head_dim" not in spec.defaults:
         keys.problems += head_size_problems(hidden, heads, lambda _: keys.parsed.where("num_attention_heads"))
     keys.problems += head_problems(heads, kv_heads, lambda _: keys.parsed.where("num_key_value_heads"))
+    rotary = rotary_of(keys)
     return Attention(
         heads=heads,
         kv_heads=kv_heads,
         d_k=keys.optional("head_dim", size, "hidden_size / num_attention_heads"),
         rope=True,
-        rope_theta=keys.get("rope_theta"),
+        rope_theta=rotary.theta,
+        rope_factor=rotary.magnitude,
+        score_factor=rotary.scores,
         window=window_of(keys),
         qkv_bias=keys.fact(spec.qkv_bias),
         o_bias=keys.fact(spec.o_bias),

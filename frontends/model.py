@@ -86,6 +86,10 @@ class Attention:
     qkv_bias: bool = False
     o_bias: bool = False
     rope_theta: float = 10000.0
+    rope_factor: float = 1.0
+    """Cosines and sines are times this."""
+    score_factor: float = 1.0
+    """Scores are times this, beside 1/√d_k."""
     qk_norm: bool = False
     latent: Latent | None = None
 

@@ -88,6 +88,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "rope": [
         Example((HEADS,), ROTATED), Example((KEYS,), ROTATED), Example((HEADS,), ROTATED | {"kv_len": "11"}),
         Example(("batch_size seq_len d_rope",), ROTATED | {"over": "d_rope"}),
+        Example((KEYS,), ROTATED | {"factor": FloatAttr(1.25, f64)}),
     ],
     "cache": [Example((KEYS,))],
     "keep": [Example((KEYS,))],

@@ -28,7 +28,8 @@ MODELS = {
                      "layer_norm", "bf16", dense=PLAIN_FFN, moe=EXPERTS, vocab=24),
     "hidden": Model("hidden", 8, ("dense", "moe", "moe"), Attention(4, 1, 2, rope=True),
                     "rms_norm", "bf16", dense=FFN, moe=EXPERTS),
-    "latent": Model("latent", 8, ("dense", "moe", "moe"), Attention(4, 4, 6, rope=True, latent=LATENT),
+    "latent": Model("latent", 8, ("dense", "moe", "moe"),
+                    Attention(4, 4, 6, rope=True, latent=LATENT, rope_factor=1.25, score_factor=1.5),
                     "rms_norm", "bf16", dense=FFN, moe=GROUPED, vocab=24),
 }  # fmt: skip
 

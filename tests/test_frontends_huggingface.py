@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,50 @@ def test_biases_are_those_of_the_architecture(tmp_path: Path) -> None:
 
 def test_the_model_type_stands_in_for_missing_architectures(tmp_path: Path) -> None:
     assert read(tmp_path, config("Mixtral-8x7B-v0.1", architectures=...)).moe
+
+
+def test_scaled_positions_change_scores_as_the_published_code_does(tmp_path: Path) -> None:
+    """Values of DeepSeek's yarn_get_mscale and of transformers' modeling_rope_utils at factor 40 and 8."""
+    deep = read(tmp_path, config("DeepSeek-V3"))
+    assert deep.attention.rope_factor == 1
+    assert deep.attention.score_factor == pytest.approx(1.3688879454113936**2)
+    assert any(text.startswith("ignored: the angles of rope_scaling (yarn;") for text in deep.assumed)
+    lite = read(tmp_path, config("DeepSeek-V2-Lite")).attention
+    assert lite.score_factor == pytest.approx((0.0707 * math.log(40) + 1) ** 2)
+    halves = {"type": "yarn", "factor": 40, "mscale": 1.0, "mscale_all_dim": 0.5}
+    uneven = read(tmp_path, config("DeepSeek-V3", rope_scaling=halves)).attention
+    assert uneven.rope_factor == pytest.approx(1.3688879454113936 / 1.1844439727056968)
+    assert uneven.score_factor == pytest.approx(1.1844439727056968**2)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "factor"),
+    [
+        ({"rope_type": "llama3", "factor": 8.0}, 1.0),
+        ({"type": "linear", "factor": 8.0}, 1.0),
+        ({"rope_type": "yarn", "factor": 8}, 0.1 * math.log(8) + 1),
+        ({"rope_type": "yarn", "original_max_position_embeddings": 32768}, 0.1 * math.log(4) + 1),
+        ({"rope_type": "yarn", "factor": 8, "attention_factor": 1.5}, 1.5),
+        ({"rope_type": "longrope", "factor": 32, "original_max_position_embeddings": 4096}, math.sqrt(1 + 5 / 12)),
+        ({"rope_type": "mine", "factor": 8}, 1.0),
+    ],
+)
+def test_cosines_and_sines_have_the_magnitude_of_their_scaling(
+    tmp_path: Path, scaling: dict[str, Any], factor: float
+) -> None:
+    model = read(tmp_path, config("Llama-3.1-8B", rope_scaling=scaling, max_position_embeddings=131072))
+    assert model.attention.rope_factor == pytest.approx(factor)
+    assert model.attention.score_factor == 1
+    assert any("rope_scaling" in text for text in model.assumed), "what is left out is said"
+
+
+def test_newer_configurations_keep_theta_with_the_scaling(tmp_path: Path) -> None:
+    newer = {"rope_type": "default", "rope_theta": 7e5, "sections": [1]}
+    model = read(tmp_path, config("Llama-3.1-8B", rope_scaling=..., rope_theta=..., rope_parameters=newer))
+    assert (model.attention.rope_theta, model.attention.rope_factor) == (7e5, 1)
+    assert "ignored: rope_parameters.sections (unknown)" in model.assumed
+    (problem,) = refused(tmp_path, config("Llama-3.1-8B", rope_scaling={"type": "yarn", "factor": "many"}))
+    assert problem.code == "wrong-type"
 
 
 def test_sparse_steps_and_dense_layers(tmp_path: Path) -> None:

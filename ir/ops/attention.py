@@ -84,12 +84,14 @@ def _each_head(name: str) -> str:
 class RopeOp(Computation):
     """Rotary position embedding of q or k along `over`, by the global position in seq_len. FLOPs: 3 per element.
 
-    `kv_len`: the size of the cache that the tokens are the last of; without it they are all there are.
+    `kv_len`: the size of the cache that the tokens are the last of; without it they are all there are. `factor`: what
+    cosines and sines are times (YaRN).
     """
 
     name = "dag.rope"
     over = prop_def(StringAttr)
     theta = prop_def(FloatAttr)
+    factor = opt_prop_def(FloatAttr)
     kv_len = opt_prop_def(StringAttr)
     RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), indexed=frozenset({"seq_len"}), flops=3)
 
@@ -118,9 +120,11 @@ class RopeOp(Computation):
         return np.moveaxis(np.concatenate(parts, axis=-1), [-2, -1], turned)
 
     def _turns(self, positions: int, half: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cosine and sine of every position's angles [positions, half], to the same last bit on every device."""
+        """Cosine and sine of every position's angles [positions, half], to the same last bit on every device, times
+        `factor`."""
         angle = np.arange(positions)[:, None] * self.theta.value.data ** (-np.arange(half) / half)
-        return np.cos(angle), np.sin(angle)
+        factor = self.factor.value.data if self.factor is not None else 1.0
+        return factor * np.cos(angle), factor * np.sin(angle)
 
 
 @irdl_op_definition
