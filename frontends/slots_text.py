@@ -1,7 +1,7 @@
 """Which experts GPUs hold, as a strategy file says it.
 
 experts: {redundant: 32}                       # so many slots more than experts; `gpus`: one on every GPU
-experts: {slots: gpus}                         # so many in all; here one on every GPU
+experts: {slots: gpus}                         # equally many on every GPU, as few as hold all experts and replicas
 experts: {slots: 288, replicas: {3: 4, 17: 2}} # hot experts, by id, and how many slots each has
 experts: {placement: [[0, 1, 5], [2, 3, 5]]}   # the experts of every GPU, in the order in which experts are cut
 experts: {placement: table.yaml}               # the same from a file beside this one
@@ -24,7 +24,7 @@ from .yaml_reader import read_yaml
 def _count(value: Any) -> Count:
     if value == EACH_GPU or (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_SLOTS):
         return value
-    raise ValueError(f"a number from 1 to {MAX_SLOTS}, or `{EACH_GPU}` for one on every GPU")
+    raise ValueError(f"a number from 1 to {MAX_SLOTS}, or `{EACH_GPU}`")
 
 
 def _ids(value: Any) -> Any:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 EACH_GPU = "gpus"
-"""A number of slots: one for each of the parts that experts are cut into."""
+"""A number that follows from the parts that experts are cut into: a redundant slot for each; or of all slots as few on
+each as hold all experts."""
 MAX_SLOTS = 65_536
 
 Count = int | str
@@ -31,6 +32,11 @@ class Slots:
     replicas: tuple[tuple[int, int], ...] = ()
     placement: tuple[tuple[int, ...], ...] = ()
     where: str = ""
+
+
+def least(experts: int, replicas: Sequence[tuple[int, int]]) -> int:
+    """Slots that so many experts need, some of which have several."""
+    return experts + sum(count - 1 for _, count in replicas)
 
 
 def problem(table: Sequence[int]) -> str:

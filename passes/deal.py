@@ -2,6 +2,7 @@
 
     4 experts, redundant 2, over 2 GPUs              [0, 1, 2] [2, 3, 0]: experts in runs, copies dealt out in turn
     4 experts, replicas {3: 2, 0: 2}, over 2 GPUs    [0, 1, 3] [2, 3, 0]: no GPU has an expert twice if there is a way
+    4 experts, slots: gpus, over 3 GPUs              [0, 2] [1, 0] [2, 3]: two on each, as few as hold all
     placement [[0, 1, 3], [2, 3, 0]]                 as it says
 
 Copies of which no list says whose they are go to experts at equal distances: which are hot, only loads can tell.
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnostics import Diagnostic, Refused
-from ..ir.slots import EACH_GPU, MAX_SLOTS, Slots
+from ..ir.slots import EACH_GPU, MAX_SLOTS, Slots, least
 
 LISTED = 12
 """Experts that a message names."""
@@ -36,15 +37,12 @@ def dealt(slots: Slots, experts: int, parts: int, runs: int) -> list[list[int]]:
 def _total(slots: Slots, experts: int, parts: int) -> int:
     if slots.placement:
         return sum(map(len, slots.placement))
+    needed = least(experts, slots.replicas)
     if slots.total is not None:
-        return _number(slots.total, parts)
+        return -(-needed // parts) * parts if slots.total == EACH_GPU else int(slots.total)
     if slots.redundant is not None:
-        return experts + _number(slots.redundant, parts)
-    return experts + sum(count - 1 for _, count in slots.replicas)
-
-
-def _number(count: int | str, parts: int) -> int:
-    return parts if count == EACH_GPU else int(count)
+        return experts + (parts if slots.redundant == EACH_GPU else int(slots.redundant))
+    return needed
 
 
 def _copies(slots: Slots, experts: int, redundant: int) -> list[int]:
@@ -94,14 +92,14 @@ def _misplaced(slots: Slots, experts: int, parts: int) -> Iterator[Diagnostic]:
 
 
 def _miscounted(slots: Slots, experts: int, parts: int, runs: int) -> Iterator[Diagnostic]:
-    total, least = _total(slots, experts, parts), experts + sum(count - 1 for _, count in slots.replicas)
-    fewest = -(-least // runs)
+    total, needed = _total(slots, experts, parts), least(experts, slots.replicas)
+    fewest = -(-needed // runs)
     near = sorted({max(fewest, each) * runs for each in (total // runs, -(-total // runs))})
     fits = " or ".join(map(str, near))
     hint = f"use {fits} slots, that is {' or '.join(str(n - experts) for n in near)} more than experts"
-    if total < least:
-        told = f"{experts} experts and {least - experts} replicas" if slots.replicas else f"{experts} experts"
-        yield _wrong(slots, f"{total} slots do not hold {told}", f"at least {least} slots", str(total), hint)
+    if total < needed:
+        told = f"{experts} experts and {needed - experts} replicas" if slots.replicas else f"{experts} experts"
+        yield _wrong(slots, f"{total} slots do not hold {told}", f"at least {needed} slots", str(total), hint)
     elif total % runs:
         ordered = f", in {runs} runs" if runs > parts else ""
         problem = f"{total} slots are not shared equally by {parts} parts of GPUs{ordered}"

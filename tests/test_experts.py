@@ -162,6 +162,15 @@ def test_hot_experts_have_the_slots_that_are_listed(tmp_path: Path) -> None:
     assert job.figures["slots"]["uniform_rows_balance"] == 1.125
 
 
+@pytest.mark.parametrize(
+    ("gpus", "replicas", "each"), [(4, "", 2), (8, ", replicas: {3: 4}", 2), (2, ", replicas: {3: 2}", 5)]
+)
+def test_every_gpu_has_as_few_slots_as_hold_all_experts(tmp_path: Path, gpus: int, replicas: str, each: int) -> None:
+    job = placed(written(tmp_path / "few.yaml", f"{{slots: gpus{replicas}}}"), gpus)
+    assert job.status == "valid", [str(d) for d in job.diagnostics]
+    assert (job.figures["slots"]["slots"], job.figures["slots"]["slots_per_gpu"]) == (gpus * each, each)
+
+
 def test_with_more_gpus_than_experts_each_has_one(tmp_path: Path) -> None:
     job = placed(written(tmp_path / "wide.yaml", "{slots: gpus}"), 16)
     assert sorted(held(job)) == [f"expert {i} (copy {copy}/2)" for i in range(8) for copy in (1, 2)]
@@ -216,7 +225,6 @@ WRONG = {
         "the placement lists 2 GPUs, experts are cut into 4", "no slot holds expert 7", "hold from 3 to 4 experts",
     ],
     "{slots: 10}": ["10 slots are not shared equally by 4 parts of GPUs"],
-    "{slots: gpus}": ["4 slots do not hold 8 experts"],
     "{slots: 8, replicas: {1: 3}}": ["8 slots do not hold 8 experts and 2 replicas"],
     "{redundant: 2}": ["10 slots are not shared equally"],
     "{redundant: 4, replicas: {8: 2}}": ["the model has no expert 8"],

@@ -193,8 +193,12 @@ def _misplaced(op: WeightOp, slots: Slots, mesh: Mesh) -> str:
     """What is wrong with the experts that GPUs hold, or nothing."""
     dim, copies = tensor_of(op.out).dims[0], Counter(op.table)
     parts, experts = mesh.size(dim.axes), len(copies)
-    for said, count in ((slots.total, len(op.table)), (slots.redundant, len(op.table) - experts)):
-        if said is not None and count != (wanted := parts if said == EACH_GPU else said):
+    needed = experts + sum(count - 1 for _, count in slots.replicas)
+    for said, count, on_each in (
+        (slots.total, len(op.table), -(-needed // parts)),
+        (slots.redundant, len(op.table) - experts, 1),
+    ):
+        if said is not None and count != (wanted := on_each * parts if said == EACH_GPU else said):
             return f"{count} slots or redundant ones, not {wanted}"
     if few := [f"{expert}: {copies[expert]} of {count}" for expert, count in slots.replicas if copies[expert] != count]:
         return f"slots of expert {few[0]}"

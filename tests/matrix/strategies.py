@@ -31,7 +31,6 @@ class Entry:
 ONE_TOKEN = (("decode", "does not divide seq_len = 1"),)
 ODD_LAYERS = (("MLA", "does not divide 27 layers evenly"),)
 NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
-FEW_GPUS = (("MoE, shared expert", "4 slots do not hold 60 experts"), ("MLA", "8 slots do not hold 64 experts"))
 
 STRATEGIES: dict[str, Entry] = {
     "dp": Entry("dp={n}", volumes.none),
@@ -54,7 +53,7 @@ STRATEGIES: dict[str, Entry] = {
     "ep-replicated": Entry("ep-replicated={n}", volumes.experts_of_replicated_tokens, NO_EXPERTS),
     "ep-allgather": Entry("ep-allgather={n}", volumes.gathered_tokens),
     "deepseek-prefill": Entry("deepseek-prefill,dp=2,tp={h}", volumes.deepseek_unit, ONE_TOKEN),
-    "deepseek-decode": Entry("deepseek-decode,dp=2,tp={h}", volumes.deepseek_unit, FEW_GPUS),
+    "deepseek-decode": Entry("deepseek-decode,dp=2,tp={h}", volumes.deepseek_unit),
     "ep-redundant": Entry("ep-redundant={n}", volumes.expert_parallel),
     "ep-folded": Entry("ep-folded={n}", volumes.folded_experts, ONE_TOKEN),
     "helix": Entry("helix={n}", volumes.helix),
