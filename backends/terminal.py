@@ -67,14 +67,28 @@ def _cells(part: dict[str, Any]) -> list[str]:
 
 
 def collectives_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
-    """Per deployment: the collectives of one layer, and bytes that a GPU sends. Entries: (strategy, figures)."""
+    """Per deployment: the collectives of one layer, and bytes that a GPU sends; what all of a program's GPUs hand over
+    to the next program. Entries: (strategy, figures).
+    """
     table = _table("communication", ("strategy", "layers", "collective", "axes", "after"), ("sent per GPU",))
     for strategy, figures in entries:
         for move in figures.get("collectives", []):
             name = move["collective"] + (" (routing counts)" if move["routing"] else "")
             layers, size = move["layers"] or "–", short(move["bytes_sent_per_gpu"], "B")
             table.add_row(escape(strategy), layers, name, "·".join(move["axes"]), escape(move["after"]), size)
+        for row in _handovers(figures.get("handover", [])):
+            table.add_row(escape(strategy), *row)
     return table
+
+
+def _handovers(caches: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """A row for every two pools between which caches are handed over, of all layers."""
+    for ends in dict.fromkeys((cache["from"], cache["to"]) for cache in caches):
+        mine = [cache for cache in caches if (cache["from"], cache["to"]) == ends]
+        count, sizes = sum(cache["repeat"] for cache in mine), [cache["bytes"] for cache in mine]
+        known = all(isinstance(size, int) for size in sizes)
+        size = short(sum(sizes) if known else " + ".join(map(str, sizes)), "B")
+        yield "all", f"handover, {count} transfers", "", escape(" → ".join(ends)), f"{size} by all"
 
 
 def links_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:

@@ -14,6 +14,7 @@ from small_models import MODELS
 from xdsl.dialects.builtin import ModuleOp
 
 from dagc import driver
+from dagc.backends.terminal import collectives_table, short
 from dagc.cli import main
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
@@ -163,6 +164,15 @@ def test_what_is_handed_over_is_what_the_formula_says(model: str, kept: int, cac
 def test_a_gpu_that_keeps_copies_is_sent_them() -> None:
     prefill, _ = compiled(request(strategy="pd,tp=2,dp=1,dtp=16"))
     assert sum(entry["elements_per_layer"] for entry in prefill.figures["handover"]) == 2 * (16 * 512 * 2 * 8 * 128)
+
+
+def test_the_table_of_communication_has_what_is_handed_over() -> None:
+    prefill, decode = compiled(request("llama-3.1-8b"))
+    table = collectives_table([("prefill", prefill.figures), ("decode", decode.figures)])
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    size = short(32 * 16 * 512 * 2 * 8 * 128 * 2, "B")
+    (row,) = [row for row in rows if "handover" in str(row[2])]
+    assert row == ("prefill", "all", "handover, 64 transfers", "", "prefill → decode", f"{size} by all")
 
 
 def test_both_pools_are_drawn_and_the_program_waits_for_what_it_hands_over() -> None:
