@@ -8,9 +8,10 @@ All are compiled and proven; what cannot be is reported with its reason, and onl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 from .job import Alternative, Job
 
@@ -41,28 +42,33 @@ def kept(made: Sequence[Job]) -> Job:
     if not able:
         found = list(dict.fromkeys(d for job in made for d in job.diagnostics))
         return replace(made[0], alternative="", alternatives=(), diagnostics=found, considered=_said(made, None))
-    counted = [sent for job in able if isinstance(sent := bytes_sent(job), int)]
-    best = able[counted.index(min(counted)) if len(counted) == len(able) else 0]
+    best = able[fewest([bytes_sent(job.figures) for job in able])]
     return replace(best, alternative="", alternatives=(), considered=_said(made, best))
 
 
-def bytes_sent(job: Job) -> int | str | None:
+def fewest(sent: Sequence[int | str | None]) -> int:
+    """Which is the first of the fewest bytes; the first of all where some are not known as numbers."""
+    counted = [size for size in sent if isinstance(size, int)]
+    return counted.index(min(counted)) if len(counted) == len(sent) else 0
+
+
+def bytes_sent(figures: Mapping[str, Any]) -> int | str | None:
     """What the GPU that sends most sends; a text where sizes are unbound, nothing where it was not measured."""
-    if not job.figures:
+    if not figures:
         return None
-    unbound = [m["bytes_sent_per_gpu"] for m in job.figures["collectives"] if isinstance(m["bytes_sent_per_gpu"], str)]
-    return " + ".join(unbound) if unbound else max(part["bytes_sent"] for part in job.figures["classes"])
+    unbound = [m["bytes_sent_per_gpu"] for m in figures["collectives"] if isinstance(m["bytes_sent_per_gpu"], str)]
+    return " + ".join(unbound) if unbound else max(part["bytes_sent"] for part in figures["classes"])
 
 
 def _said(made: Sequence[Job], best: Job | None) -> tuple[Alternative, ...]:
-    return tuple(Alternative(job.alternative, bytes_sent(job), job is best, _why(job, best)) for job in made)
+    return tuple(Alternative(job.alternative, bytes_sent(job.figures), job is best, _why(job, best)) for job in made)
 
 
 def _why(job: Job, best: Job | None) -> str:
     if job.status != "valid":
         return "; ".join(dict.fromkeys(f"[{d.code}] {d.problem}" for d in job.diagnostics if d.severity == "error"))
     assert best is not None
-    mine, its = bytes_sent(job), bytes_sent(best)
+    mine, its = bytes_sent(job.figures), bytes_sent(best.figures)
     if isinstance(mine, str) or isinstance(its, str):
         return UNBOUND
     if job is best:

@@ -3,13 +3,16 @@
     dagc opt model.mlir -p 'shard{strategy=ep gpus=16},communicate,tidy'
     dagc opt model.mlir -p 'plan{strategy="ep=8,tp=2"},place,slots,split,shard,communicate'
 
-`plan` writes a strategy into the module; the others, but for `tidy`, read it there. `shard` takes the same options and
-then runs all before it first, if the module is not placed yet.
+`plan` writes a strategy into the module, of its regimes and alternatives the one that `dagc lower` would keep, and says
+on stderr which; the others, but for `tidy`, read it there. `shard` takes the same options and then runs all before it
+first, if the module is not placed yet.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -17,14 +20,11 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import ArgSpecParseError, ParseError, PassFailedException, VerifyException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from .diagnostics import Diagnostic, Refused
-from .fitting import fitted
-from .frontends.cluster_text import default_cluster
-from .frontends.model import Phase
-from .frontends.phases import in_phase
-from .frontends.strategy import resolve
+from .deciding import decided
+from .diagnostics import Diagnostic, Refused, nearest
+from .frontends.strategy import alternatives, resolve
 from .ir.module import annotate, sizes_of
-from .ir.ops.program import StateOp
+from .ir.plan import Plan
 from .passes.place import PlacePass
 from .passes.shard import ShardPass
 from .passes.slots import SlotsPass
@@ -44,15 +44,28 @@ class PlanPass(ModulePass):
     batch_size: int | None = None
     seq_len: int | None = None
     kv_len: int | None = None
+    alternative: str | None = None
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        found = any(isinstance(inner, StateOp) for inner in op.walk())
-        plan = resolve(self.strategy, gpus=self.gpus, mesh=self.mesh, stages=self.stages)
-        plan = in_phase(plan, Phase.DECODE if found else Phase.PREFILL)
         given = {"B": self.batch_size, "S": self.seq_len, "K": self.kv_len}
         sizes = sizes_of(op).bind(**{name: value for name, value in given.items() if value is not None})
         annotate(op, sizes=sizes)
-        annotate(op, plan=fitted(plan, op, default_cluster()[0])[0])
+        plan, said = decided(self._ways(), op)
+        for one in said:
+            print(one, file=sys.stderr)
+        annotate(op, plan=plan)
+
+    def _ways(self) -> dict[str, Plan]:
+        """The plan of every alternative, or of the one that is named."""
+        known = alternatives(self.strategy, self.mesh)
+        if self.alternative and self.alternative not in known:
+            problem, hint = f"{self.strategy} lists no alternative {self.alternative}", nearest(self.alternative, known)
+            raise Refused(Diagnostic("unknown-strategy", problem, "alternative", ", ".join(known), hint=hint))
+        names = [self.alternative] if self.alternative else known
+        return {name: self._resolved(name) for name in names}
+
+    def _resolved(self, alternative: str) -> Plan:
+        return resolve(self.strategy, gpus=self.gpus, mesh=self.mesh, stages=self.stages, alternative=alternative)
 
 
 @dataclass(frozen=True)
@@ -64,10 +77,15 @@ class StrategyShardPass(ModulePass):
     mesh: str | None = None
     gpus: int | None = None
     stages: str | None = None
+    batch_size: int | None = None
+    seq_len: int | None = None
+    kv_len: int | None = None
+    alternative: str | None = None
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if self.strategy is not None:
-            PlanPass(self.strategy, self.mesh, self.gpus, self.stages).apply(ctx, op)
+            options: dict[str, Any] = vars(self)
+            PlanPass(**options).apply(ctx, op)
         if "dag.mesh" not in op.attributes:
             PlacePass().apply(ctx, op)
             SlotsPass().apply(ctx, op)

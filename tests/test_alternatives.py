@@ -12,10 +12,15 @@ from dagc import cli, driver
 from dagc.choosing import EQUAL, FEWEST, MORE, UNBOUND
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.alternatives import variants
+from dagc.frontends.build import build
+from dagc.frontends.source import experiment_of
 from dagc.frontends.strategy import alternatives, resolve
 from dagc.frontends.strategy_file import parse_strategy
 from dagc.frontends.yaml_reader import parse_yaml
+from dagc.ir.dialect import context
 from dagc.job import Job, Request
+from dagc.opt import PlanPass
+from dagc.pipeline import text_of
 from dagc.planning import plan
 
 PLAIN = Path(__file__).parent / "data" / "starcoder.yaml"
@@ -60,6 +65,28 @@ def test_bytes_of_unbound_sizes_are_not_compared() -> None:
         ("gather q and k", True, UNBOUND),
         ("reduce scores", False, UNBOUND),
     ]
+
+
+@pytest.mark.parametrize(("sizes", "kept"), [
+    (" batch_size=16 seq_len=64", "reduce scores"), (" batch_size=16 seq_len=1024", "gather q and k"),
+    (' alternative="reduce scores" batch_size=16 seq_len=1024', "reduce scores"), ("", "gather q and k"),
+])  # fmt: skip
+def test_passes_by_hand_take_what_lower_keeps_and_say_so(tmp_path: Path, sizes: str, kept: str) -> None:
+    logical = tmp_path / "logical.mlir"
+    (model,) = experiment_of(str(PLAIN)).models
+    logical.write_text(text_of(build(model)))
+    done = CliRunner().invoke(cli.main, ["opt", str(logical), "-p", f"shard{{strategy=two-level gpus=8{sizes}}}"])
+    assert done.exit_code == 0, done.output
+    (scores,) = [line for line in done.stdout.splitlines() if "= dag.scores" in line]
+    assert ("owes sum over [ds]" in scores) is (kept == "reduce scores")
+    assert (f"alternative `{kept}` is taken" in done.stderr) is ("alternative=" not in sizes)
+
+
+def test_passes_by_hand_know_the_alternatives_by_name() -> None:
+    with pytest.raises(Refused, match="lists no alternative by magic"):
+        PlanPass("two-level", gpus=8, alternative="by magic").apply(
+            context(), build(experiment_of(str(PLAIN)).models[0])
+        )
 
 
 def test_of_equals_the_first_is_kept(tmp_path: Path) -> None:

@@ -17,14 +17,17 @@ from dagc import driver
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.regimes import regimes, under
+from dagc.frontends.source import experiment_of
 from dagc.frontends.strategy import resolve
+from dagc.ir.dialect import context
 from dagc.ir.dims import number
 from dagc.ir.layout import Dim, Tensor
 from dagc.ir.mesh import Grid, Mesh
-from dagc.ir.module import annotate
+from dagc.ir.module import annotate, plan_of
 from dagc.ir.orders import axis_of, indices, order_of
 from dagc.ir.plan import Plan
 from dagc.job import Job, Request
+from dagc.opt import PlanPass
 from dagc.passes.ready import ready
 from dagc.passes.sends import sends
 from dagc.pipeline import lower
@@ -172,6 +175,21 @@ def test_a_deployment_for_the_regime_of_the_sizes_or_for_each(asked: dict[str, A
     for job in jobs:
         assert job.graph is not None
         assert [pool.name for pool in job.graph.pools] == (["base"] if "<=" in job.strategy else ["base", "pool"])
+
+
+@pytest.mark.parametrize(("seq_len", "taken", "why"), [
+    (8192, "seq_len>4096", "is 8192"), (64, "seq_len<=4096", "is 64"), (None, "seq_len<=4096", "is unbound"),
+])  # fmt: skip
+def test_passes_by_hand_are_for_one_regime_and_say_which(
+    seq_len: int | None, taken: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model,) = experiment_of("llama-3.1-8b").models
+    module = build(model)
+    PlanPass("fa-pool,tp=2,fp=2", batch_size=4, seq_len=seq_len).apply(context(), module)
+    made = plan_of(module)
+    assert made is not None
+    assert (made.name, {placing.when for placing in made.places}) == (f"fa-pool,tp=2,fp=2[{taken}]", {""})
+    assert f"the regime {taken} is taken (seq_len {why})" in capsys.readouterr().err
 
 
 def test_a_pool_for_attention_sends_what_the_formula_says() -> None:
