@@ -22,7 +22,8 @@ from .backends.folder import GENERATOR, MANIFEST, Folder
 from .backends.names import Names
 from .backends.report import report
 from .backends.svg import render
-from .ir.deployment import Deployment, View
+from .ir.deployment import Deployment
+from .ir.view import View
 from .job import Job
 from .passes import views
 from .passes.verify import Verdict

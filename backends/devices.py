@@ -31,7 +31,7 @@ from ..ir.op import Operator, tensor_of
 from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective
 from ..ir.ops.program import RepeatOp, WeightOp
-from ..ir.orders import CONTIGUOUS, Levels, indices
+from ..ir.orders import CONTIGUOUS, Levels, pieces, unequal
 from ..ir.plan import named_axes
 from .peers import Peers, peers
 
@@ -121,9 +121,10 @@ class _Pool:
         part = int(self.parts[dim.axes][position])
         if table:
             order = levels(self.mesh, dim.cuts) or ((self.mesh.size(dim.axes), CONTIGUOUS),)
-            return _runs(np.array(table)[indices(order, len(table))[part]])
+            return _runs(np.array(table)[pieces(order, len(table))[part]])
         if order := levels(self.mesh, dim.cuts):
-            return ranges(order, _number(dim.size), part)
+            held = ranges(order, _number(dim.size), part)
+            return held[0] if unequal(order) and len(held) == 1 else held
         size = _number(dim.size) // self.mesh.size(dim.axes)
         return [part * size, (part + 1) * size]
 
@@ -151,7 +152,7 @@ def _addressed(op: Operator, repeat: RepeatOp | None) -> str:
 @lru_cache(maxsize=65_536)
 def ranges(order: Levels, size: int, part: int) -> list[list[int]]:
     """What a part holds, as [start, end], or [start, end, step], in the order in which it lies there."""
-    held = indices(order, size)[part]
+    held = pieces(order, size)[part]
     steps = np.diff(held)
     if len(held) > 2 and steps[0] > 1 and (steps == steps[0]).all():
         return [[int(held[0]), int(held[-1]) + 1, int(steps[0])]]

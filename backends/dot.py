@@ -12,7 +12,7 @@ Beside its label each node says the same in attributes that tools read: kind, op
 
 from __future__ import annotations
 
-from ..ir.deployment import View
+from ..ir.view import View
 from .along import Extent
 from .edges import EDGE_DEFAULT, edge_statements
 from .lanes import Layout, lay_out

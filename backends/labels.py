@@ -12,16 +12,20 @@ Tensors break only after a comma, so that `Input: […]` still reads as one list
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 
 from ..ir.deployment import Move, Port, Row
 
 _UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
-def brackets(ports: Iterable[Port], whole: bool = False) -> str:
+def brackets(row: Row, ports: tuple[Port, ...], whole: bool = False) -> str:
     """The tensors of one side, as attributes and labels write them: `[a=1, b=2], [c=3]`."""
-    return ", ".join(port.text(whole) for port in ports)
+    return ", ".join(_texts(row, ports, whole))
+
+
+def _texts(row: Row, ports: tuple[Port, ...], whole: bool = False) -> list[str]:
+    """Of a value in unequal parts with how many there are of each size: `[a=3] × 2`, `[a=2] × 6`."""
+    return [port.text(whole) + f" × {n}" * (n > 1) for port, n in zip(ports, row.times(ports), strict=True)]
 
 
 def head_lines(row: Row, width: int) -> list[str]:
@@ -39,7 +43,7 @@ def tail_lines(row: Row, width: int) -> list[str]:
         ("State", row.state),
     ):
         if ports:
-            lines += _tensors(f"{name}: ", ports, width)
+            lines += _tensors(f"{name}: ", _texts(row, ports), width)
     for merged in dict.fromkeys(port.merges for port in (*row.inputs, *row.outputs) if port.merges):
         lines += _wrap(merged, width)
     lines += _wrap(sending(row.move), width) if row.move else []
@@ -60,7 +64,8 @@ def sending(move: Move) -> str:
     """`all-to-all over ep: sends 1.88 GB per GPU`; of a transfer also what is received, where that is not as much."""
     over = f" over {', '.join(move.axes)}" if move.axes else ""
     received = f", receives {human(move.received[1])}" if move.received else ""
-    return f"{move.collective}{over}: sends {human(move.bytes)}{received} per GPU"
+    most = "at most " if move.least is not None else ""
+    return f"{move.collective}{over}: sends {most}{human(move.bytes)}{received} per GPU"
 
 
 def human(size: int | str) -> str:
@@ -75,12 +80,12 @@ def human(size: int | str) -> str:
     return f"{size / scale:.3g} {unit}" if scale > 1 else f"{size} B"
 
 
-def _tensors(name: str, ports: tuple[Port, ...], width: int) -> list[str]:
+def _tensors(name: str, texts: list[str], width: int) -> list[str]:
     """One line if it fits, else broken between tensors, else inside them after commas."""
-    whole = name + brackets(ports)
+    whole = name + ", ".join(texts)
     if len(whole) <= width:
         return [whole]
-    words = [f"{port.text()}," for port in ports]
+    words = [f"{text}," for text in texts]
     words[-1] = words[-1][:-1]
     return [line for i, word in enumerate(words) for line in _after_commas((name if i == 0 else "") + word, width)]
 

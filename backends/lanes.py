@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir.deployment import View
+from ..ir.view import View
 from .across import Across, beside, inside, lane_slots
 from .along import Along, Extent, Need, measure
 from .buses import Bus, bus_of
 from .columns import Columns
+from .fold import Fold
 from .levels import levels
 from .look import TEXT
 from .marks import Mark, Scene, scene
@@ -67,8 +68,9 @@ class _Layouter:
         self.scene, self.marks, self.space = scene, scene.marks, scene.space
         rows = [mark.row for mark in self.marks.values()]
         self.links = [link for link in scene.drawn.links if link.source in self.marks and link.target in self.marks]
-        self.level = levels(rows, self.links)
-        self.column = Columns(rows, self.links, self.level).column
+        self.fold = Fold.of(rows, self.links)
+        self.level = self.fold.all(levels(self.fold.rows, self.fold.links))
+        self.column = self.fold.all(Columns(self.fold.rows, self.fold.links, self.level).column)
         self.pools = self._pools()
         self.slots = lane_slots(self.pools, len(scene.view.lanes), scene.view.lane_of)
         self.buses = {i: bus_of(m.row.places, self.slots.of_gpu) for i, m in self.marks.items() if self._bussed(m)}
@@ -76,7 +78,7 @@ class _Layouter:
 
     def layout(self) -> Layout:
         off_lane = self.buses.keys() | self.hosts
-        tracks = Tracks(self.links, Ground(self.level, self.column, set(off_lane)))
+        tracks = Tracks(self.fold.links, Ground(self.level, self.column, set(off_lane)), self.fold.link)
         widths: dict[int, int] = {}
         for index, mark in self.marks.items():
             if index not in off_lane:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir.deployment import Deployment, Kind, Row, View
+from ..ir.deployment import Deployment, Kind, Row
+from ..ir.view import View
 from .look import COLUMNS, NARROW_LANES, NODES, ROWS, WIDE_COLUMNS, WIDE_LANES, Space
 from .sizes import node_size
 from .who import Who, who

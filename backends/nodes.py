@@ -51,10 +51,10 @@ def _facts(row: Row) -> str:
         "kind": row.kind,
         "op": row.op,
         "path": row.path,
-        "input": brackets(row.inputs),
-        "output": brackets(row.outputs),
-        "global_input": brackets(row.inputs, whole=True),
-        "global_output": brackets(row.outputs, whole=True),
+        "input": brackets(row, row.inputs),
+        "output": brackets(row, row.outputs),
+        "global_input": brackets(row, row.inputs, whole=True),
+        "global_output": brackets(row, row.outputs, whole=True),
         **_resident(row),
         **_moved(row),
         **_repeated(row),
@@ -64,7 +64,7 @@ def _facts(row: Row) -> str:
 
 
 def _resident(row: Row) -> dict[str, str]:
-    return {name: brackets(ports) for name, ports in (("weight", row.parameters), ("state", row.state)) if ports}
+    return {name: brackets(row, ports) for name, ports in (("weight", row.parameters), ("state", row.state)) if ports}
 
 
 def _moved(row: Row) -> dict[str, str]:
@@ -72,10 +72,12 @@ def _moved(row: Row) -> dict[str, str]:
     if move is None:
         return {}
     axes = {"axes": ",".join(move.axes)} if move.axes else {}
-    got = {}
+    more = {}
     if move.received is not None:
-        got = {"elements_received": str(move.received[0]), "bytes_received": str(move.received[1])}
-    return {"collective": move.collective, **axes, "bytes": str(move.bytes), "elements": str(move.elements), **got}
+        more = {"elements_received": str(move.received[0]), "bytes_received": str(move.received[1])}
+    if move.least is not None:
+        more |= {"least": str(move.least), "total": str(move.total)}
+    return {"collective": move.collective, **axes, "bytes": str(move.bytes), "elements": str(move.elements), **more}
 
 
 def _repeated(row: Row) -> dict[str, str]:

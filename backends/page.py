@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import overload
 
-from ..ir.deployment import View
+from ..ir.view import View
 from . import legend
 from .bands import bands, brackets
 from .lanes import Layout

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
+
+from ..ir.ids import spans
 
 RUNS_IN_ATTRIBUTE = 1024
 GROUPS_IN_ATTRIBUTE = 256
 RUNS_IN_LABEL = 8
 GROUPS_IN_LABEL = 4
-
-
-def spans(ids: np.ndarray, most: int = RUNS_IN_ATTRIBUTE) -> str:
-    """Ids in their order, ascending runs as ranges.
-
-    >>> spans(np.array([0, 1, 2, 3, 8, 16]))
-    '0-3,8,16'
-    """
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(ids) != 1) + 1, [len(ids)]])
-    shown = starts[: most + 1]
-    text = ",".join(_run(int(ids[a]), int(ids[b - 1])) for a, b in pairwise(shown.tolist()))
-    left = len(ids) - int(shown[-1])
-    return f"{text},… {left} more" if left else text
 
 
 def groups(places: np.ndarray, most: int = GROUPS_IN_ATTRIBUTE, runs: int = RUNS_IN_ATTRIBUTE) -> str:
@@ -47,10 +34,6 @@ def pair_label(places: np.ndarray) -> str:
         return f"GPU {places[0, 0]} → GPU {places[0, 1]}"
     shown = [f"{sender}→{receiver}" for sender, receiver in places[: GROUPS_IN_LABEL // 2].tolist()]
     return f"{len(places)} pairs: {_listed(shown, len(places), '; ')}"
-
-
-def _run(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
 
 
 def _listed(shown: list[str], count: int, separator: str) -> str:

@@ -39,10 +39,11 @@ class Ground:
 class Tracks:
     """`of`: position of a link → its track, for links that pass a level. `residual`: links drawn as residuals."""
 
-    def __init__(self, links: list[Link], ground: Ground) -> None:
+    def __init__(self, links: list[Link], ground: Ground, drawn: list[int]) -> None:
+        """`drawn`: per link that is drawn the position of the one among `links` that it runs like."""
         self.ground = ground
-        self.residual = residuals(links)
-        self.of: dict[int, Track] = {}
+        residual = residuals(links)
+        of: dict[int, Track] = {}
         self.open: dict[Area, list[tuple[int, int]]] = defaultdict(list)
         """Per area and track: (source, last level) of the edge that runs there."""
         self.standing = {(ground.level[i], c) for i, c in ground.column.items() if i not in ground.buses}
@@ -50,7 +51,9 @@ class Tracks:
         level = ground.level
         for at in sorted(range(len(links)), key=lambda i: (level[links[i].source], level[links[i].target], i)):
             if level[links[at].target] - level[links[at].source] > 1:
-                self.of[at] = self._track(links[at], at in self.residual)
+                of[at] = self._track(links[at], at in residual)
+        self.of = {at: of[like] for at, like in enumerate(drawn) if like in of}
+        self.residual = {at for at, like in enumerate(drawn) if like in residual}
 
     def count(self, area: Area) -> int:
         return len(self.open[area])

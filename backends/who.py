@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir.deployment import Row, View
+from ..ir.deployment import Row
+from ..ir.view import View
 from .quoting import identifier
 from .ranges import RUNS_IN_LABEL, gpus_label, group_label, groups, pair_label, spans
 

@@ -8,6 +8,7 @@ rules:
   - {at: "*", cut: {ep: batch_size}}    # axis: one name, a list of names, or ~ to lift the axis
   - {at: "*", cut: {cp: {seq_len: zigzag}}}     # or names with an order: zigzag, strided, or a table of chunks
   - {at: "*.core", cut: {cp: {seq_len: contiguous, kv_len: ring}}}      # or parts that pass by: ring, ring zigzag …
+  - {at: "*", cut: {dp: {batch_size: uneven}}}  # or in unequal parts: uneven, or {sizes: [86, 86, 85]}
   - {at: "*.core", cut: {cp: heads}, when: "seq_len > 4096"}    # only at such sizes: see `regimes`
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
   - {at: "*.scores", unpaid: ds}        # what is owed over ds is never paid: another function, refused but --as-written
@@ -39,7 +40,7 @@ from .parsed import Parsed, read_text, shown
 from .pools_text import PlaceList, Pools, axes_of, folds_of, places_of, pools_of
 from .pools_text import problems as pool_problems
 from .regimes import When
-from .schema import Strict, checked
+from .schema import MAX_SIZE, Strict, checked
 from .slots_text import SlotsText, slots_of
 from .stages_text import StagesText, stages_of, stages_problems
 from .strategy_values import MAX_PARTS, AxisName, Parts, Places, names
@@ -119,7 +120,16 @@ def _order(value: Any) -> str:
     whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
     if whole and len(value) <= orders.MAX_TABLE:
         return orders.table(value)
-    raise ValueError(f"an order: {', '.join(orders.ORDERS)}, or a table of chunks such as [3, 0, 2, 1]")
+    if isinstance(value, dict) and set(value) == {"sizes"} and (sizes := _sizes(value["sizes"])):
+        return orders.listed(sizes)
+    named = ", ".join((*orders.ORDERS, orders.UNEVEN))
+    raise ValueError(f"an order: {named}, a table of chunks such as [3, 0, 2, 1], or {{sizes: [86, 86, 85]}}")
+
+
+def _sizes(value: Any) -> list[int]:
+    """The sizes of parts that are not equal; none where they are no such list."""
+    whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value)
+    return value if whole and 0 < len(value) <= orders.MAX_TABLE and all(0 < n <= MAX_SIZE for n in value) else []
 
 
 class RuleText(Strict):
@@ -265,7 +275,7 @@ def _either(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
 def _order_problems(axis: str, cut: str, order: str, where: str) -> Iterator[Diagnostic]:
     if problem := orders.problem(order):
         said = f"{axis} cuts {shown(cut, quoted=False)} in an order that {problem}"
-        hint = "" if order.startswith("[") else nearest(order, orders.ORDERS)
+        hint = "" if order.startswith("[") else nearest(order, (*orders.ORDERS, orders.UNEVEN))
         yield Diagnostic("order", said, where, "a name, or a table that lists each chunk once", shown(order), hint)
 
 

@@ -9,7 +9,7 @@ side is the host. Rows are O(operators of one layer); only arrays grow with the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from math import prod
@@ -19,7 +19,7 @@ import numpy as np
 
 from . import slots
 from .debts import SUM
-from .orders import Levels
+from .orders import Levels, unequal
 
 if TYPE_CHECKING:
     from .op import Operator
@@ -46,10 +46,11 @@ class EdgeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """Which of `parts` equal parts each GPU has: `of` is int64 [gpus], by GPU id, -1 where it has none.
+    """Which of `parts` parts each GPU has: `of` is int64 [gpus], by GPU id, -1 where it has none.
 
-    `order` says of n indices which ones a part holds: row `of` of `orders.indices(order, n)`; empty: the parts are
-    consecutive runs. Its levels multiply to `parts`.
+    `order` says of n indices which ones a part holds: item `of` of `orders.pieces(order, n)`; empty: the parts are
+    equal consecutive runs. Its levels multiply to `parts`. Where parts are not equal, `of` is -1 on GPUs that hold
+    more or less than the port says.
 
     `merged`, of addends of a debt: bool [gpus, parts], which of them each GPU has merged already, in the midst of a
     collective (`of` is the first of them); None: it has its own alone, and together the GPUs of the row have all.
@@ -75,9 +76,10 @@ class Port:
     """A tensor as a node states it: per dimension its name, local size on one GPU and global size.
 
     `shares` says per dimension which part each GPU holds (None: all of it). `addend`: each GPU holds only this addend
-    of the value; how addends are merged, `debt` says. `parameter` names the weight that a resident tensor is (of a
-    tied one, the first), or the cache (`cached`) as the step finds it; `slots`: along its first dimension it has copies
-    of the parameter's indices listed.
+    of the value; how addends are merged, `debt` says. A port of a value in unequal parts is one of several, each of the
+    GPUs (`holds`) that have parts of one size. `parameter` names the weight that a resident tensor is (of a tied one,
+    the first), or the cache (`cached`) as the step finds it; `slots`: along its first dimension it has copies of the
+    parameter's indices listed.
     """
 
     tensor: str
@@ -98,6 +100,14 @@ class Port:
     def steps(self) -> int:
         """In how many steps a GPU passes over it."""
         return prod(share.steps for share in self.shares if share)
+
+    def holds(self, gpus: np.ndarray) -> np.ndarray:
+        """Which of these GPUs the port speaks of: bool, like `gpus`."""
+        spoken = np.ones(gpus.shape, dtype=bool)
+        for share in self.shares:
+            if share is not None and unequal(share.order):
+                spoken &= share.of[gpus] >= 0
+        return spoken
 
     def text(self, whole: bool = False) -> str:
         """`[batch_size=8, seq_len=1024, hidden=4096]`, of the local sizes or of the global ones."""
@@ -136,6 +146,8 @@ class Move:
     """What a communication row moves. Bytes and elements are what ONE member sends (bandwidth-optimal algorithm:
     ring all-gather and reduce-scatter (p-1)/p of the whole, ring all-reduce twice that, direct all-to-all
     (p-1)/p of the local tensor, send/recv the payload); `received`: what one receiver gets, where that is not as much.
+    Where members hold unequal parts, they are what the one sends that sends most; `least` elements the one that sends
+    least, `total` the group.
     """
 
     collective: str
@@ -143,33 +155,38 @@ class Move:
     elements: Size
     bytes: Size
     received: tuple[Size, Size] | None = None
+    least: Size | None = None
+    total: Size | None = None
 
 
 class Experts(Sequence[str]):
     """Per place of a row, the experts it computes, as text: `experts 4-7`. Made on demand: GPUs can be a million.
 
-    `part` says which row of `held`, int64 [parts, experts of a part], a place has. Where experts have slots, rows hold
+    `part` says which item of `held`, the experts of every part, a place has. Where experts have slots, items hold
     these, and `table` says which expert each is: `experts 4-7, 12 (copy 2/3 of 12)`.
     """
 
-    def __init__(self, part: np.ndarray, held: np.ndarray, table: Sequence[int] = ()) -> None:
+    def __init__(self, part: np.ndarray, held: Sequence[np.ndarray], table: Sequence[int] = ()) -> None:
         self._part, self._held, self._table = part, held, table
-        self._experts = np.asarray(table)[held] if len(table) else held
-        self._copy, self._copies = (each[held] for each in slots.copies(table)) if len(table) else (held, held * 0 + 1)
+        copy, copies = slots.copies(table) if len(table) else (np.empty(0), np.empty(0))
+        self._experts = [np.asarray(table)[own] for own in held] if len(table) else list(held)
+        self._copy = [copy[own] for own in held] if len(table) else list(held)
+        self._copies = [copies[own] for own in held] if len(table) else [own * 0 + 1 for own in held]
 
     def __len__(self) -> int:
         return len(self._part)
 
     def only(self, which: int) -> Experts:
         """Of every place's experts just the `which`-th."""
-        return Experts(self._part, self._held[:, which : which + 1], self._table)
+        return Experts(self._part, [own[which : which + 1] for own in self._held], self._table)
 
     @property
     def ends(self) -> tuple[str, str]:
         """What says of all places together which experts they compute: the first one's text and the last one's."""
-        if (np.diff(self._experts.reshape(-1)) == 1).all():
+        every = np.concatenate([self._experts[part] for part in np.unique(self._part)])
+        if (np.diff(every) == 1).all():
             return self[0], self[-1]
-        return f"expert {self._experts.min()}", f"expert {self._experts.max()}"
+        return f"expert {every.min()}", f"expert {every.max()}"
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -206,8 +223,10 @@ class Row:
     `weights` are what it reads of what lives on the GPU: parameters and caches; `state` is the cache that it keeps.
 
     `operator` is what each node does to its pieces, its operands being (*inputs, *weights) in the order `operands`;
-    None where a node only splits or joins what it holds. `turns`, int64 like `places`: when each member runs the node
-    in its program; None: in the order of the rows. `run`: which micro-batch it is of, where they are drawn apart.
+    None where a node only splits or joins what it holds. An operator whose GPUs hold parts of several sizes is as many
+    rows; a collective or the host among them has an input (or output) for each size. `turns`, int64 like `places`: when
+    each member runs the node in its program; None: in the order of the rows. `run`: which micro-batch it is of, where
+    they are drawn apart.
     """
 
     index: int
@@ -258,6 +277,18 @@ class Row:
     def making(self) -> np.ndarray:
         """Per node the GPUs that have its outputs: of a transfer the receivers."""
         return self.places[:, self.senders :]
+
+    def times(self, ports: tuple[Port, ...]) -> tuple[int, ...]:
+        """Of several ports of one side, of how many parts each speaks (in the first node): copies count once."""
+        if len(ports) == 1 or self.operator is None or len(self.operator.operands) != 1:
+            return (1,) * len(ports)
+        found = []
+        for port in ports:
+            shares = [share for share in port.shares if share is not None]
+            gpus = self.places[:1].reshape(-1) if self.places.size else np.flatnonzero(shares[0].of >= 0)
+            own = gpus[port.holds(gpus)]
+            found.append(np.unique(np.stack([share.of[own] for share in shares]), axis=1).shape[1] if shares else 1)
+        return tuple(found)
 
     @cached_property
     def steps(self) -> int:
@@ -337,46 +368,3 @@ def _shared(left: np.ndarray, right: np.ndarray, gpus: int) -> tuple[np.ndarray,
         return first[kept], second[kept]
     keys = np.unique(first[kept] * len(right) + second[kept])
     return keys // len(right), keys % len(right)
-
-
-@dataclass(frozen=True)
-class Lane:
-    """A column of a picture: one GPU drawn, standing for all of `stands_for` (itself alone in the full view)."""
-
-    gpu: int
-    stands_for: np.ndarray
-    title: str
-
-
-@dataclass(frozen=True)
-class View:
-    """What one picture shows of a deployment: which lanes, and what was left out between them.
-
-    `gaps[i]` is the text between lane i and lane i+1 ("GPU 2 … GPU 14: 13 more, identical"). `merged` says that a lane
-    stands for several GPUs, so that a collective there is drawn once for all its groups.
-    """
-
-    name: str
-    deployment: Deployment
-    lanes: tuple[Lane, ...]
-    merged: bool = False
-    gaps: dict[int, str] = field(default_factory=dict)
-
-    def shown(self, row: Row) -> np.ndarray:
-        """Positions in `row.places` of the nodes this view draws: of its lanes' GPUs, or of what they stand for."""
-        if row.on_host:
-            return np.arange(len(row.places))
-        found = np.flatnonzero(np.isin(row.places, self._gpus).any(axis=1))
-        return np.flatnonzero((self.lane_of[row.places] >= 0).any(axis=1)) if self.merged and not found.size else found
-
-    @cached_property
-    def lane_of(self) -> np.ndarray:
-        """Which lane stands for every GPU, -1 where none does: int64 [gpus]."""
-        lanes = np.full(self.deployment.gpus, -1, dtype=np.int64)
-        for at, lane in enumerate(self.lanes):
-            lanes[lane.stands_for] = at
-        return lanes
-
-    @cached_property
-    def _gpus(self) -> np.ndarray:
-        return np.array([lane.gpu for lane in self.lanes], dtype=np.int64)

@@ -302,7 +302,7 @@ def _exchanged(op: Collective | SliceOp, names: Sequence[str], group: list[Piece
 
 def _parts(order: orders.Levels, count: int, size: int) -> Sequence[np.ndarray]:
     """The positions that each of `count` parts takes of so many."""
-    return list(orders.indices(order, size)) if order else np.array_split(np.arange(size), count)
+    return orders.pieces(order, size) if order else np.array_split(np.arange(size), count)
 
 
 def _visited(parts: Sequence[np.ndarray], rank: int, steps: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 from .debts import SUM
 from .dims import Size, same
 from .layout import Tensor
-from .orders import axes_of, axis_of, in_time, passed
+from .orders import axis_of, in_time, only_sizes, passed
 from .types import TensorType
 
 
@@ -66,7 +66,7 @@ class Relation:
         found = tuple(cut for source in self.sources for cut in cuts.get(source, ()))
         if self.counts:
             return tuple(passed(axis_of(cut)) if in_time(cut) else axis_of(cut) for cut in found)
-        return axes_of(found) if self.unordered else found
+        return tuple(map(only_sizes, found)) if self.unordered else found
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,14 @@
     strided         r, r + p, r + 2p, …; `strided 2` deals out pairs of indices in this way
     zigzag          of 2p equal chunks the r-th from the front and the r-th from the back (causal attention in balance)
     [3, 0, 2, 1]    a table: of 4 equal chunks, in the order listed, the r-th run of 4/p (a placement of experts)
+    uneven 10       runs that are not equal: 10 units are dealt as evenly as can be, 3, 3, 2 and 2 of them to 4 parts
+    (5, 3, 2)       runs in these proportions
 
     ring            in time: part r passes over all p of them, at step i over part (r − i) mod p (ring attention's
                     keys); of parts in any of the orders above: `ring zigzag`
+
+A unit is here the tenth part of what is cut: what follows a dimension (rows of experts its sequences, KV heads their
+groups of heads) is so cut in the same units, into other sizes.
 
 A *cut* of a dimension is the axis and its order, as text: `cp`, `cp zigzag`, `ep [3, 0, 2, 1]`. Cuts nest: the order of
 an inner one is that of the indices in the part it cuts; one in time is the innermost. `Levels` are nested cuts without
@@ -16,14 +21,16 @@ the names of their axes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import lru_cache
-from math import lcm
+from math import gcd, lcm
 
 import numpy as np
 
 CONTIGUOUS = "contiguous"
 RING = "ring"
+UNEVEN = "uneven"
 MAX_TABLE = 65_536
 """Chunks that a table may list."""
 
@@ -51,7 +58,11 @@ ORDERS: dict[str, Callable[[int, int, int], np.ndarray]] = {
 }
 """By name: parts, size and block → global indices [parts, size / parts]. Only `strided` has blocks."""
 
-_TEXT = re.compile(r"(?P<name>[a-z]+)(?: (?P<block>[1-9]\d{0,8}))?|\[(?P<table>\d{1,9}(?:, \d{1,9})*)\]", re.ASCII)
+_TEXT = re.compile(
+    r"(?P<name>[a-z]+)(?: (?P<block>[1-9]\d{0,8}))?|\[(?P<table>\d{1,9}(?:, \d{1,9})*)\]"
+    r"|\((?P<sizes>[1-9]\d{0,8}(?:, [1-9]\d{0,8})*)\)",
+    re.ASCII,
+)
 
 
 def cut(axis: str, order: str = CONTIGUOUS) -> str:
@@ -78,7 +89,12 @@ def in_time(a_cut: str) -> bool:
     >>> in_time("cp ring zigzag"), in_time("cp zigzag"), at_rest("cp ring zigzag"), passed("cp zigzag")
     (True, False, 'cp zigzag', 'cp ring zigzag')
     """
-    return order_of(a_cut).split(" ")[0] == RING
+    return passes_by(order_of(a_cut))
+
+
+def passes_by(order: str) -> bool:
+    """Is it an order in time?"""
+    return order.partition(" ")[0] == RING
 
 
 def at_rest(a_cut: str) -> str:
@@ -109,16 +125,95 @@ def axes_of(cuts: Iterable[str]) -> tuple[str, ...]:
 
 def problem(order: str, parts: int = 1) -> str:
     """What is wrong with an order, of itself or over so many parts; or nothing."""
-    order = still(order)
+    in_steps, order = passes_by(order), still(order)
     match = _TEXT.fullmatch(order)
-    if match is None or (match["name"] and match["name"] not in ORDERS):
-        return f"is none of {', '.join(ORDERS)}, {RING}, or a table such as [3, 0, 2, 1]"
-    if match["block"] and match["name"] != "strided":
+    if match is None or (match["name"] and match["name"] not in (*ORDERS, UNEVEN)):
+        known = ", ".join((*ORDERS, UNEVEN, RING))
+        return f"is none of {known}, a table such as [3, 0, 2, 1] or sizes such as (3, 3, 2)"
+    if match["block"] and match["name"] not in ("strided", UNEVEN):
         return f"has blocks, which {match['name']} has not"
+    if is_unequal(order):
+        return "lets parts pass by that are not equal" if in_steps else _problem_of_sizes(order, parts)
     table = table_of(order)
     if sorted(table) != list(range(len(table))):
         return f"does not list each of 0 to {len(table) - 1} once"
     return f"lists {len(table)} chunks, which {parts} parts do not share equally" if len(table) % parts else ""
+
+
+def _problem_of_sizes(order: str, parts: int) -> str:
+    sizes, dealt = listed_sizes(order), units(order)
+    if sizes and parts not in (1, len(sizes)):
+        return f"lists the sizes of {len(sizes)} parts, of {parts}"
+    return f"deals {dealt} units to {parts} parts, of which some get none" if dealt and dealt < parts else ""
+
+
+def is_unequal(order: str) -> bool:
+    """Does an order make parts of different sizes?"""
+    return order.startswith(("(", UNEVEN))
+
+
+def unequal(cuts: Levels) -> bool:
+    """Do nested cuts make parts of different sizes?"""
+    return any(is_unequal(order) for _, order in cuts)
+
+
+def uneven(count: int) -> str:
+    """The order that deals so many units as evenly as can be."""
+    return f"{UNEVEN} {count}"
+
+
+def listed(sizes: Iterable[int]) -> str:
+    """The order of runs in these proportions."""
+    return f"({', '.join(map(str, sizes))})"
+
+
+@lru_cache(maxsize=1024)
+def listed_sizes(order: str) -> tuple[int, ...]:
+    """The sizes that an order lists; none for any other."""
+    return tuple(map(int, order[1:-1].split(","))) if order.startswith("(") else ()
+
+
+def units(order: str) -> int:
+    """The units that an uneven order deals; 0 where it does not say."""
+    return int(order.partition(" ")[2] or 0) if order.startswith(UNEVEN) else 0
+
+
+def only_sizes(a_cut: str) -> str:
+    """A cut of what lies in any order: the axis, and how great the parts are where they are not equal.
+
+    >>> only_sizes("ep strided"), only_sizes("ep uneven 10")
+    ('ep', 'ep uneven 10')
+    """
+    return a_cut if is_unequal(order_of(a_cut)) else axis_of(a_cut)
+
+
+@lru_cache(maxsize=1024)
+def portions(cuts: Levels) -> tuple[int, np.ndarray]:
+    """Of how many the whole is, and how many of them each part holds: int64 [parts].
+
+    >>> portions(((4, "uneven 10"),))[1].tolist(), portions(((2, "contiguous"), (2, "uneven 5")))[1].tolist()
+    ([3, 3, 2, 2], [3, 2, 3, 2])
+
+    ValueError where an uneven cut has not a unit for each part.
+    """
+    held = [Fraction(1)]
+    for parts, order in cuts:
+        held = [own * each for own in held for each in _fractions(parts, order)]
+    whole = lcm(*(own.denominator for own in held))
+    made = np.array([int(own * whole) for own in held], dtype=np.int64)
+    made.setflags(write=False)
+    return whole, made
+
+
+def _fractions(parts: int, order: str) -> Sequence[Fraction]:
+    """Of what is cut, how much each part has."""
+    if sizes := listed_sizes(order):
+        return [Fraction(size, sum(sizes)) for size in sizes]
+    if not is_unequal(order):
+        return [Fraction(1, parts)] * parts
+    if (dealt := units(order)) < parts:
+        raise ValueError(f"{dealt} units are not dealt to {parts} parts")
+    return [Fraction(dealt // parts + (i < dealt % parts), dealt) for i in range(parts)]
 
 
 @lru_cache(maxsize=1024)
@@ -138,7 +233,7 @@ def refined(order: str, outermost: bool, inner: int) -> str:
     >>> refined("strided", True, 2), refined("strided", False, 1), refined("zigzag", False, 1)
     ('strided 2', 'strided', 'zigzag')
     """
-    if order.partition(" ")[0] == RING:
+    if passes_by(order):
         return order_of(passed(cut("", refined(still(order), outermost, inner))))
     if order.startswith("strided"):
         block = _block(order) * inner
@@ -153,7 +248,7 @@ def levels(cuts: Iterable[tuple[int, str]]) -> Levels:
 
 
 def runs(order: str, parts: int) -> int | None:
-    """Of how many equal runs an order is made, whatever the size; None where it takes them apart.
+    """Of how many runs an order is made, whatever the size; None where it takes them apart.
 
     What follows a dimension in groups (KV heads the heads) has parts in the same order if they are made of whole runs.
     """
@@ -164,11 +259,56 @@ def runs(order: str, parts: int) -> int | None:
 
 
 def divisor(cuts: Levels) -> int:
-    """What a size must be a multiple of, to be cut so."""
+    """What a size must be a multiple of, to be cut so. ValueError where units are not dealt so, whatever the size."""
     if not cuts:
         return 1
+    if unequal(cuts):
+        return lcm(*(_divisor_of_level(cuts[:at], *cuts[at]) for at in range(len(cuts))))
     (parts, order), *rest = ((parts, still(order)) for parts, order in cuts)
     return lcm(runs(order, parts) or parts * _block(order), parts * divisor(tuple(rest)))
+
+
+def fits(cuts: Levels, size: int) -> bool:
+    """Can a size be cut so?
+
+    >>> fits(((3, "uneven 8"),), 32), fits(((3, "uneven 8"),), 36), fits(((3, "uneven 2"),), 32)
+    (True, False, False)
+    """
+    try:
+        return size % divisor(cuts) == 0
+    except ValueError:
+        return False
+
+
+def _divisor_of_level(outer: Levels, parts: int, order: str) -> int:
+    """What a size must be a multiple of, so that what lies outside of a cut leaves it parts that it can cut."""
+    cuts, chunks = (outer, runs(order, parts) or parts * _block(order)) if not is_unequal(order) else ((), 1)
+    whole, held = portions(cuts or (*outer, (parts, order)))
+    return lcm(*(whole * chunks // gcd(whole * chunks, own) for own in set(held.tolist())))
+
+
+@lru_cache(maxsize=1024)
+def pieces(cuts: Levels, size: int) -> Sequence[np.ndarray]:
+    """The indices that each part holds, however great parts are.
+
+    >>> [part.tolist() for part in pieces(((2, "uneven 5"), (2, "zigzag")), 20)][0]
+    [0, 1, 2, 9, 10, 11]
+    """
+    if not unequal(cuts):
+        return list(indices(cuts, size))
+    held = [np.arange(size)]
+    for parts, order in cuts:
+        held = [own[part] for own in held for part in _pieces(order, parts, len(own))]
+    return held
+
+
+def _pieces(order: str, parts: int, size: int) -> Sequence[np.ndarray]:
+    if not is_unequal(order):
+        return list(_indices(order, parts, size))
+    if problem(order, parts) or not fits(((parts, order),), size):
+        raise ValueError(f"{size} indices are not cut into {parts} parts in order {order}")
+    whole, held = portions(((parts, order),))
+    return np.split(np.arange(size), np.cumsum(held * size // whole)[:-1])
 
 
 @lru_cache(maxsize=1024)
@@ -178,8 +318,10 @@ def indices(cuts: Levels, size: int) -> np.ndarray:
     >>> indices(((2, "zigzag"),), 8).tolist()
     [[0, 1, 6, 7], [2, 3, 4, 5]]
 
-    ValueError where the size cannot be cut so.
+    ValueError where the size cannot be cut so, or where parts are not equal: see `pieces`.
     """
+    if unequal(cuts):
+        raise ValueError(f"the parts of {text(cuts)} are not equal")
     held = np.arange(size)[None]
     for parts, order in ((parts, still(order)) for parts, order in cuts):
         if wrong := problem(order, parts):

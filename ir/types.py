@@ -73,20 +73,28 @@ def _parse_dim(parser: AttrParser) -> Dim:
 
 
 def parse_order(parser: AttrParser) -> str:
-    """Nothing (contiguous), a name with or without a block (`strided 2`), or a table; `ring` before any of these."""
+    """Nothing (contiguous), a name with or without a block (`strided 2`), a table, or sizes; `ring` before any."""
     at = parser.pos
     if parser.parse_optional_keyword(orders.RING):
-        return orders.order_of(orders.passed(orders.cut("", parse_order(parser))))
-    chunks = parser.parse_optional_comma_separated_list(
-        parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
+        return _right(parser, at, orders.order_of(orders.passed(orders.cut("", parse_order(parser)))))
+    chunks, sizes = (
+        parser.parse_optional_comma_separated_list(kind, lambda: parser.parse_integer(allow_boolean=False))
+        for kind in (parser.Delimiter.SQUARE, parser.Delimiter.PAREN)
     )
     if chunks is not None:
         order = orders.table(chunks)
+    elif sizes is not None:
+        order = orders.listed(sizes)
     elif (name := parser.parse_optional_identifier()) is not None:
         block = parser.parse_optional_integer(allow_boolean=False, allow_negative=False)
         order = name if block is None else f"{name} {block}"
     else:
         return orders.CONTIGUOUS
+    return _right(parser, at, order)
+
+
+def _right(parser: AttrParser, at: int, order: str) -> str:
+    """An order that there is."""
     if problem := orders.problem(order):
         parser.raise_error(f"order {order} {problem}", at)
     return order

@@ -13,16 +13,39 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..diagnostics import Diagnostic, Refused
 from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Port, Row, Share
-from ..ir.orders import CONTIGUOUS
+from ..ir.orders import CONTIGUOUS, unequal
 
 
 def apart(deployment: Deployment) -> Deployment:
-    """The same deployment with every local expert drawn apart; unchanged where each GPU has at most one."""
+    """The same deployment with every local expert drawn apart; unchanged where each GPU has at most one.
+
+    Refused where parts are not equal: then one operator is several rows already, of different numbers of experts.
+    """
+    if all(_count(row) <= 1 for row in deployment.rows):
+        return deployment
+    if of := next(filter(_is_unequal, deployment.rows), None):
+        raise Refused(_unequal(of))
     maker = _Apart(deployment)
     for row in deployment.rows:
         maker.add(row)
     return replace(deployment, rows=tuple(maker.rows), links=tuple(maker.links))
+
+
+def _is_unequal(row: Row) -> bool:
+    shares = (share for port in (*row.reads, *row.outputs) for share in port.shares if share)
+    return any(unequal(share.order) for share in shares)
+
+
+def _unequal(row: Row) -> Diagnostic:
+    return Diagnostic(
+        "order",
+        f"{row.op} holds parts that are not equal, of which experts are not drawn apart",
+        f"{row.where} at {row.path}".strip(),
+        expected="equal parts",
+        hint="leave --per-expert out",
+    )
 
 
 def _count(row: Row) -> int:

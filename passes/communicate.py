@@ -19,6 +19,7 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from ..diagnostics import Diagnostic, Refused
 from ..ir.debts import SUM
 from ..ir.layout import Dim, Tensor
 from ..ir.local import levels
@@ -39,9 +40,11 @@ from ..ir.ops.move import (
     TransferOp,
     UnpaidOp,
 )
-from ..ir.orders import axis_of, text
+from ..ir.orders import axis_of, is_unequal, order_of, text
+from ..ir.types import TensorType
 from .moves import Step, steps
 from .ready import ready
+from .sends import alike
 
 KINDS: dict[str, type[Mover]] = {
     "all_reduce": AllReduceOp,
@@ -85,6 +88,8 @@ def _operators(move: MoveOp, value: SSAValue, mesh: Mesh) -> Iterator[Mover]:
             yield made
             value = made.out
         kind, after = _across(paid, need, mesh)
+        if kind is TransferOp and _is_unequal(paid, after) and not alike(paid, after, mesh):
+            raise Refused(_unequal(move, paid, after))
         crossing = kind.of(value, path=move.path.data, where=where_of(move), out=after)
         yield crossing
         value = crossing.out
@@ -99,6 +104,22 @@ def _across(have: Tensor, need: Tensor, mesh: Mesh) -> tuple[type[Mover], Tensor
         return GatherOp, need
     alike = mesh.axes_of(have.pool) == mesh.axes_of(need.pool)
     return TransferOp, replace(have, pool=need.pool) if alike else need
+
+
+def _is_unequal(have: Tensor, need: Tensor) -> bool:
+    """Has any of them parts of several sizes?"""
+    return any(is_unequal(order_of(cut)) for tensor in (have, need) for dim in tensor.dims for cut in dim.cuts)
+
+
+def _unequal(move: MoveOp, have: Tensor, need: Tensor) -> Diagnostic:
+    return Diagnostic(
+        "order",
+        f"what {move.path.data} makes in unequal parts on {have.pool} is needed in other parts on {need.pool}",
+        f"{where_of(move)} at {move.path.data}".strip(),
+        expected="equal parts, or the same ones on pools of equal axes",
+        actual=f"{TensorType(have)} → {TensorType(need)}",
+        hint="cut it into equal parts on one of the pools",
+    )
 
 
 def _chain(move: MoveOp, value: SSAValue, need: Tensor, mesh: Mesh) -> Iterator[Mover]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
+
+from xdsl.dialects.builtin import ModuleOp
 
 from ..diagnostics import Diagnostic
 from ..ir import orders
@@ -16,9 +19,11 @@ from ..ir.debts import debtor
 from ..ir.dims import Size, Sizes, as_number
 from ..ir.layout import Tensor
 from ..ir.mesh import Mesh
+from ..ir.module import mesh_of, operators, sizes_of
 from ..ir.op import Operator
 from ..ir.ops import RELATIONS, UNORDERED
 from ..ir.plan import Plan, Rule, user_axis
+from .dealing import Dealt, said, undealt
 from .rules import Rules
 
 Joint = dict[str, tuple[str, ...]]
@@ -41,7 +46,7 @@ class Place:
 def _apart(rule: Rule, name: str) -> set[str]:
     """The factors of a merged dimension that a rule cuts so that rows of one part do not lie together."""
     sources = RELATIONS[name].sources
-    ordered = {source for source, _ in rule.orders if source in sources}
+    ordered = {source for source, order in rule.orders if source in sources and not orders.is_unequal(order)}
     return ordered | {cut for cut in rule.cuts if cut in sources[1:]}
 
 
@@ -58,6 +63,13 @@ class Cuts:
     sizes: Sizes
     problems: dict[tuple[str, ...], Diagnostic] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    dealt: Dealt = field(default_factory=Dealt)
+
+    @staticmethod
+    def of_module(module: ModuleOp, plan: Plan) -> Cuts:
+        """Those of a placed module's mesh, sizes and operators."""
+        sizes = sizes_of(module)
+        return Cuts(plan, mesh_of(module), sizes, dealt=Dealt.of((op for op, _ in operators(module)), sizes))
 
     def __post_init__(self) -> None:
         self.rules = Rules(self.plan.rules, self.mesh.axes)
@@ -145,33 +157,46 @@ class Cuts:
                 self._conflict(axis, rule, hit, place)
                 continue
             for name in (name for name in space if name not in spared):
-                cut = self._cut(axis, rule, name)
+                cut = self._cut(axis, rule, name, space, cuts)
                 if self._hits(name, rule.cuts) and self._divides(cut, rule, name, space, cuts, place):
                     cuts[name] = (*cuts[name], cut)
         return {name: self._by_source(name, _last_in_time(cut), place) for name, cut in cuts.items()}
 
-    def _cut(self, axis: str, rule: Rule, name: str) -> str:
+    def _cut(self, axis: str, rule: Rule, name: str, space: dict[str, Size], cuts: Joint) -> str:
         """The axis in the order that the rule gives to a name, or to what the name follows."""
+        order = rule.order(name if name in rule.cuts else self._source(name, rule.cuts) or name)
+        if orders.is_unequal(order):
+            return orders.cut(axis, self._in_units(axis, rule, name, space, cuts))
         if name in UNORDERED:
             return axis
-        order = rule.order(name if name in rule.cuts else self._source(name, rule.cuts) or name)
         if name in RELATIONS and RELATIONS[name].counts:
             order = orders.RING if orders.in_time(orders.cut(axis, order)) else orders.CONTIGUOUS
         siblings = [other for other in self.mesh.axes if user_axis(other) == user_axis(axis)]
         at = siblings.index(axis)
         return orders.cut(axis, orders.refined(order, at == 0, self.mesh.size(tuple(siblings[at + 1 :]))))
 
-    def _by_source(self, name: str, axes: tuple[str, ...], place: Place) -> tuple[str, ...]:
+    def _in_units(self, axis: str, rule: Rule, name: str, space: dict[str, Size], cuts: Joint) -> str:
+        """The unequal order that a rule gives to a name, or to what it follows, with the units that it deals."""
+        of = name if name in rule.cuts else self._source(name, rule.cuts) or name
+        order, size = rule.order(of), self.dealt.sizes.get(of) or as_number(self.sizes.shown(space[name]))
+        if order != orders.UNEVEN or not isinstance(size, int):
+            return order
+        outer = self.mesh.size(orders.axes_of(cuts[name]))
+        if size % (outer * self.mesh.size((axis,))) == 0 and not orders.unequal(self._levels(cuts[name])):
+            return orders.CONTIGUOUS
+        return orders.uneven((self.dealt.units(of) or size) // outer)
+
+    def _by_source(self, name: str, cuts: tuple[str, ...], place: Place) -> tuple[str, ...]:
         """A merged dimension is cut by the axes of its outermost source first, as where it is made."""
         sources = RELATIONS[name].sources if name in RELATIONS else ()
         if len(sources) < 2:
-            return axes
+            return cuts
 
-        def rank(axis: str) -> int:
-            rule = self.rules.rule(axis, place.path, place.layer)
+        def rank(cut: str) -> int:
+            rule = self.rules.rule(orders.axis_of(cut), place.path, place.layer)
             return next((i for i, source in enumerate(sources) if rule and source in rule.cuts), len(sources))
 
-        return tuple(sorted(axes, key=rank))
+        return tuple(sorted(cuts, key=rank))
 
     def _hits(self, name: str, listed: tuple[str, ...]) -> bool:
         return name in listed or self._source(name, listed) is not None
@@ -188,7 +213,7 @@ class Cuts:
         for cut in cuts:
             parts = self.mesh.size((orders.axis_of(cut),))
             taken_apart = orders.runs(orders.order_of(cut), parts) is None
-            if taken_apart or (isinstance(whole, int) and whole % self._chunks((*kept, cut))):
+            if taken_apart or (isinstance(whole, int) and not orders.fits(self._levels((*kept, cut)), whole)):
                 break
             kept = (*kept, cut)
         return kept
@@ -209,6 +234,8 @@ class Cuts:
             return self._prefix(nested, space[name])[-1:] == (cut,)
         parts = self.mesh.size(orders.axes_of(nested))
         size = as_number(self.sizes.shown(space[name]))
+        if orders.unequal(self._levels(nested)):
+            return self._deals(nested, rule, name, size, place)
         if problem := self._disorder(axis, rule, name):
             self._disordered(axis, rule, name, problem, place)
         elif isinstance(size, int) and size % parts:
@@ -218,6 +245,21 @@ class Cuts:
         else:
             return True
         return False
+
+    def _deals(self, nested: tuple[str, ...], rule: Rule, name: str, size: int | Fraction | None, place: Place) -> bool:
+        """Can a dimension be cut into parts that are not equal?"""
+        whole, problem = user_axis(orders.axis_of(nested[-1])), undealt(self._levels(nested), size)
+        if problem:
+            self._refuse(
+                ("order", whole, name),
+                rule,
+                place,
+                f"{whole} cuts {name}{'' if size is None else f' = {size}'} into unequal parts, which {problem}",
+                expected=f"as many sizes as {whole} has parts, that add up; or a part of at least one unit for each",
+                actual=f"{rule.order(name)} over {self.plan.size(whole)} parts",
+                hint=f"give {name} a size, list other sizes, or use a smaller --mesh {whole}",
+            )
+        return not problem
 
     def _disorder(self, axis: str, rule: Rule, name: str) -> str:
         """What is wrong with the order that a rule gives to a name, or nothing."""
@@ -262,8 +304,15 @@ class Cuts:
             expected=f"a divisor of {size} ({', '.join(map(str, works[:24]))}{', …' * (len(works) > 24)})",
             actual=str(parts),
             hint=f"use --mesh {whole}={max(d for d in works if d <= parts)}, "
-            f"or let the axis cut {INSTEAD.get(name, 'another dimension')}",
+            f"or let the axis cut {INSTEAD.get(name, 'another dimension')}{self._offer(whole, name, size, parts)}",
         )
+
+    def _offer(self, whole: str, name: str, size: int, parts: int) -> str:
+        """What an uneven cut would make, if it can be."""
+        units = self.dealt.units(name) or size
+        if name in UNORDERED or units < parts or size % units:
+            return ""
+        return f", or cut {{{whole}: {{{name}: uneven}}}}: {said(units, parts, size // units)}"
 
     def _conflict(self, axis: str, rule: Rule, hit: set[str], place: Place) -> None:
         whole = user_axis(axis)

@@ -23,8 +23,9 @@ def divisions(module: ModuleOp) -> Iterator[int]:
     """Into how many micro-batches the batch of a module that runs once can go: what divides a replica's sequences."""
     plan, batch = plan_of(module), dict(sizes_of(module).bound).get("B")
     if plan is not None and batch is not None:
-        replica = batch // data_parallel_size(plan)
-        yield from (runs for runs in range(1, replica + 1) if replica % runs == 0)
+        parallel = data_parallel_size(plan)
+        whole = batch if batch % parallel else batch // parallel  # in unequal parts any that leaves each one sequence
+        yield from (runs for runs in range(1, batch // parallel + 1) if whole % runs == 0)
 
 
 def divided(module: ModuleOp, kinds: Sequence[Gpus], fused: bool = True) -> tuple[int, dict[str, Any]] | None:

@@ -4,37 +4,38 @@
     after    Row(op="all_reduce", kind=comm, places=[[0 1 2 3], [4 5 6 7]], move=Move(…))
 
 Repeated bodies stay folded: their rows carry `repeat`. Weights and caches are written on the rows that hold them.
+Where GPUs hold parts of several sizes an operator is a row for each, and a collective or the host has an input (or
+output) for each, so that in a row arrays are rectangular.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, field
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from ..ir.debts import KINDS, SUM, kind_of
-from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row, Share
-from ..ir.dims import Sizes, number
-from ..ir.layout import DTYPE_BITS, Tensor
-from ..ir.local import elements, levels, nbytes, plain, shown, steps
+from ..ir.debts import KINDS, SUM
+from ..ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Pool, Port, Repeat, Row
+from ..ir.dims import Sizes
+from ..ir.local import levels, shown
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
 from ..ir.ops.attention import KeepOp
 from ..ir.ops.move import Collective, Mover, Reduction, TransferOp
-from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, StateOp, WeightOp
-from ..ir.orders import CONTIGUOUS, axes_of, in_time, indices
-from ..ir.plan import Plan, named_axes
+from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, WeightOp
+from ..ir.orders import CONTIGUOUS, pieces
+from ..ir.plan import Plan
+from .ports import Ports
 from .selection import is_selection
 from .sends import sends
 from .titles import title_of
+from .volumes import kinds_of, move
 
-MERGES = {"expert_tokens": "expert_tokens = batch_size·seq_len·top_k/experts"}
 TITLES = {"transfer": "send/recv", "unpaid": "slice taken as the whole"}
 """What moves are called, where not as they are named."""
 ROLE_KIND = {Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE, Role.MOVE: Kind.COMM}
@@ -57,31 +58,29 @@ def working_pools(module: ModuleOp) -> list[str]:
     return [pool for pool in mesh_of(module).pools if pool in used]
 
 
-def sent(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
-    """(elements, bytes) that one member of a communication sends."""
-    before, after = tensor_of(op.operands[0]), tensor_of(op.out)
-    if isinstance(op, Collective):
-        members = mesh.size(op.over)
-        counts = [measure(mesh, sizes, before) for measure in (elements, nbytes)]
-        wholes = [measure(mesh, sizes, after) for measure in (elements, nbytes)]
-        moved = [op.sent(b, a, members) * steps(mesh, before) for b, a in zip(counts, wholes, strict=True)]
-        return plain(moved[0]), plain(moved[1])
-    most = number(sends(before, after, mesh).most)
-    whole = sizes.exact(before.points) * most
-    return plain(whole), plain(whole * number(Fraction(DTYPE_BITS[before.dtype], 8)))
+@dataclass(frozen=True)
+class _Made:
+    """An output of a row, and the GPUs that have it (none: the host)."""
+
+    row: int
+    output: int
+    port: Port
+    gpus: np.ndarray
+
+    def feeds(self, port: Port, gpus: np.ndarray) -> bool:
+        """Is it what a port reads on any of these GPUs? The host, without GPUs, reads and feeds all of them."""
+        across = not (self.gpus.size and gpus.size)
+        common = np.union1d(self.gpus, gpus) if across else np.intersect1d(self.gpus, gpus)
+        return bool((self.port.holds(common) & port.holds(common)).any())
 
 
-def received(op: Mover, mesh: Mesh, sizes: Sizes) -> tuple[int | str, int | str]:
-    """(elements, bytes) that one member of a communication receives: as much as it sends, but for a transfer."""
-    if isinstance(op, Collective):
-        return sent(op, mesh, sizes)
-    after = tensor_of(op.out)
-    return plain(elements(mesh, sizes, after)), plain(nbytes(mesh, sizes, after))
+@dataclass(frozen=True)
+class _Places:
+    """The places of a row and, of a transfer, how many members send and who to whom."""
 
-
-def stage_axes(mesh: Mesh) -> tuple[str, ...]:
-    """What a transfer is over: the axis that numbers the pools, if one does."""
-    return (mesh.stages,) if mesh.stages else ()
+    all: np.ndarray
+    senders: int = 0
+    pairs: np.ndarray | None = None
 
 
 @dataclass
@@ -91,54 +90,94 @@ class _Builder:
     sizes: Sizes
     rows: list[Row] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
-    made: dict[SSAValue, int] = field(default_factory=dict)
-    """Value → the row that makes it."""
-    shares: dict[tuple[str, tuple[str, ...]], Share] = field(default_factory=dict)
-    table: tuple[int, ...] = ()
-    """The expert of every slot, as the assignment before says."""
+    made: dict[SSAValue, list[_Made]] = field(default_factory=dict)
+    """Value → the outputs that make it: one, or one for each size of its parts."""
+
+    def __post_init__(self) -> None:
+        self.ports = Ports(self.mesh, self.sizes)
 
     def run(self, module: ModuleOp) -> None:
         for op in module.ops:
             if isinstance(op, RepeatOp):
                 self._repeat(op)
             elif isinstance(op, Operator):
-                self._row(op, None)
+                self._operator(op, None)
 
     def _repeat(self, op: RepeatOp) -> None:
         repeat = Repeat(*op.span)
         self.made[op.body.block.args[0]] = self.made[op.init]
         for inner in op.body.block.ops:
             if isinstance(inner, Operator):
-                self._row(inner, repeat)
+                self._operator(inner, repeat)
         self.made[op.out] = self.made[op.yielded]
 
-    def _row(self, op: Operator, repeat: Repeat | None) -> None:
+    def _operator(self, op: Operator, repeat: Repeat | None) -> None:
+        """Its rows: one, or one for each of the sizes of what GPUs hold of its operands and result."""
         if isinstance(op, Resident):
             return
         if isinstance(op, AssignOp):
-            self.table = op.table
-        index = len(self.rows)
+            self.ports.table = op.table
+        name = op.name.removeprefix("dag.") if isinstance(op, Mover) else op.path.data.rsplit(".", 1)[-1]
+        tensor = f"{name}.{len(self.rows)}" if isinstance(op, Mover) else op.path.data
+        made: list[_Made] = []
+        for places in self._places(op):
+            row = self._row(op, name, tensor, places, repeat)
+            self.rows.append(row)
+            made += (_Made(row.index, i, port, row.making.reshape(-1)) for i, port in enumerate(row.outputs))
+        self.made[op.out] = made
+
+    def _row(self, op: Operator, name: str, tensor: str, places: _Places, repeat: Repeat | None) -> Row:
         resident = [i for i, value in enumerate(op.operands) if isinstance(value.owner, Resident)]
         flowing = [i for i in range(len(op.operands)) if i not in resident]
-        for slot, value in enumerate(op.operands[i] for i in flowing):
-            kind = EdgeKind.SELECT if is_selection(value) else EdgeKind.DATA
-            source = self.made[value]
-            self.links.append(Link(source, index, 0, slot, kind, self.rows[source].outputs[0].tensor))
+        all_, senders = places.all, places.senders
+        reading, making = all_[:, : senders or None], all_[:, senders:]
         if resident and not flowing:
-            self.links += [Link(row, index, 0, 0, EdgeKind.ORDER, "") for row in self._before(op)]
+            self.links += [Link(row, len(self.rows), 0, 0, EdgeKind.ORDER, "") for row in self._before(all_)]
         if isinstance(op, OutputOp):
-            self.links += [Link(row.index, index, 0, 0, EdgeKind.ORDER, "") for row in self._kept()]
-        self.made[op.out] = index
-        self.rows.append(self._make(op, index, repeat, flowing, resident))
+            self.links += [Link(row.index, len(self.rows), 0, 0, EdgeKind.ORDER, "") for row in self._kept()]
+        inputs: list[Port] = []
+        for value in (op.operands[i] for i in flowing):
+            inputs += self._read(value, reading.reshape(-1), len(inputs))
+        outputs = self.ports.of(tensor, tensor_of(op.out), making)
+        return Row(
+            index=len(self.rows),
+            op=name,
+            title=_title(op, name),
+            kind=_kind(op),
+            path=op.path.data,
+            places=all_,
+            inputs=tuple(inputs) if op.operands else outputs,
+            outputs=outputs,
+            weights=tuple(port for i in resident for port in self.ports.resident(op.operands[i], all_)),
+            state=outputs if op.RULE.role is Role.STATE else (),
+            repeat=repeat,
+            move=self._move(op, reading),
+            spread=self._spread(op, all_),
+            where=where_of(op),
+            operator=op,
+            operands=(*flowing, *resident),
+            senders=senders,
+            pairs=places.pairs,
+        )
+
+    def _read(self, value: SSAValue, gpus: np.ndarray, slot: int) -> tuple[Port, ...]:
+        """The inputs, from `slot` on, by which the next row reads a value on these GPUs, linked to what makes it."""
+        sources = self.made[value]
+        ports = self.ports.of(sources[0].port.tensor, tensor_of(value), gpus)
+        kind = EdgeKind.SELECT if is_selection(value) else EdgeKind.DATA
+        for number, port in enumerate(ports, slot):
+            feeding = [made for made in sources if len(sources) == len(ports) == 1 or made.feeds(port, gpus)]
+            self.links += (Link(m.row, len(self.rows), m.output, number, kind, m.port.tensor) for m in feeding)
+        return ports
 
     def _kept(self) -> list[Row]:
         """What is kept for another program: this one has not ended before it is there."""
         return [row for row in self.rows if isinstance(row.operator, KeepOp)]
 
-    def _before(self, op: Operator) -> list[int]:
+    def _before(self, places: np.ndarray) -> list[int]:
         """What each GPU of an operator runs right before it: that is waited for where resident state alone feeds it."""
         waiting, found = np.zeros(self.mesh.gpus, dtype=bool), []
-        waiting[self._members(op)] = True
+        waiting[places] = True
         for row in reversed(self.rows):
             made = slice(None) if row.on_host else row.making
             if waiting[made].any():
@@ -146,95 +185,46 @@ class _Builder:
                 waiting[made] = False
         return found
 
-    def _make(self, op: Operator, index: int, repeat: Repeat | None, flowing: list[int], resident: list[int]) -> Row:
-        name = op.name.removeprefix("dag.") if isinstance(op, Mover) else op.path.data.rsplit(".", 1)[-1]
-        out = self._port(f"{name}.{index}" if isinstance(op, Mover) else op.path.data, tensor_of(op.out))
-        values = [op.operands[i] for i in flowing]
-        inputs = tuple(self._port(self.rows[self.made[v]].outputs[0].tensor, tensor_of(v)) for v in values)
-        places, senders, pairs = self._places(op)
-        return Row(
-            index=index,
-            op=name,
-            title=_title(op, name),
-            kind=_kind(op),
-            path=op.path.data,
-            places=places,
-            inputs=inputs if op.operands else (out,),
-            outputs=(out,),
-            weights=tuple(self._resident(op.operands[i]) for i in resident),
-            state=(out,) if op.RULE.role is Role.STATE else (),
-            repeat=repeat,
-            move=self._move(op),
-            spread=self._spread(op),
-            where=where_of(op),
-            operator=op,
-            operands=(*flowing, *resident),
-            senders=senders,
-            pairs=pairs,
-        )
-
-    def _port(self, name: str, tensor: Tensor) -> Port:
-        pairs = [shown(self.mesh, self.sizes, dim) for dim in tensor.dims]
-        merges = next((MERGES[dim.name] for dim in tensor.dims if dim.name in MERGES), "")
-        merges = merges.replace("experts", "slots") if self.table else merges
-        local, whole = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
-        shares = tuple(self._share(tensor.pool, dim.cuts) for dim in tensor.dims)
-        owed, kind = self._share(tensor.pool, tensor.debtors), kind_of(tensor.owes[0]) if tensor.owes else SUM
-        return Port(name, tensor.names, local, whole, tensor.dtype, merges, shares, owed, debt=kind)
-
-    def _resident(self, value: SSAValue) -> Port:
-        op = value.owner
-        assert isinstance(op, Resident)
-        port = self._port(op.path.data, tensor_of(value))
-        return replace(port, parameter=plain_path(op.identity), cached=isinstance(op, StateOp), slots=op.table)
-
-    def _share(self, pool: str, cuts: tuple[str, ...]) -> Share | None:
-        """What the GPUs of a pool hold of a dimension with these cuts; made once and shared by all ports."""
-        if not cuts:
-            return None
-        if (pool, cuts) not in self.shares:
-            axes, of = axes_of(cuts), np.full(self.mesh.gpus, -1, dtype=np.int64)
-            of[self.mesh.ids(pool).reshape(-1)] = self.mesh.coordinate(pool, axes)
-            steps = self.mesh.size(axes_of(filter(in_time, cuts)))
-            self.shares[pool, cuts] = Share(self.mesh.size(axes), of, levels(self.mesh, cuts), steps=steps)
-        return self.shares[pool, cuts]
-
-    def _places(self, op: Operator) -> tuple[np.ndarray, int, np.ndarray | None]:
-        """A row's places and, of a transfer, how many members send and who to whom."""
-        if isinstance(op, TransferOp):
-            all_sends = sends(tensor_of(op.operands[0]), tensor_of(op.out), self.mesh)
-            return all_sends.places, all_sends.senders, all_sends.pairs
-        return self._members(op), 0, None
-
-    def _members(self, op: Operator) -> np.ndarray:
+    def _places(self, op: Operator) -> list[_Places]:
+        """Where it runs, apart where GPUs (of a collective, groups) hold parts of other sizes."""
         pool = tensor_of(op.out).pool
-        if op.RULE.role is Role.HOST or pool == HOST:
-            return HOST_PLACES
-        if isinstance(op, Collective):
-            return self.mesh.groups(pool, op.over)
-        return self.mesh.ids(pool).reshape(-1, 1)
-
-    def _move(self, op: Operator) -> Move | None:
         if isinstance(op, TransferOp):
-            return self._transfer(op)
-        if isinstance(op, Collective):
-            return Move(op.collective, named_axes(op.over, self.plan), *sent(op, self.mesh, self.sizes))
-        return None
+            made = sends(tensor_of(op.operands[0]), tensor_of(op.out), self.mesh)
+            if made.pairs is not None:
+                return [_Places(made.places, made.senders, made.pairs)]
+            apart = self._apart(op, made.places, made.places[:, :1], tensor_of(op.operands[0]).pool)
+            return [_Places(places, made.senders) for places in apart]
+        if op.RULE.role is Role.HOST or pool == HOST:
+            return [_Places(HOST_PLACES)]
+        groups = isinstance(op, Collective)
+        places = self.mesh.groups(pool, op.over) if groups else self.mesh.ids(pool).reshape(-1, 1)
+        return [_Places(each) for each in self._apart(op, places, places, pool)]
 
-    def _transfer(self, op: TransferOp) -> Move:
-        first, second = (each(op, self.mesh, self.sizes) for each in (sent, received))
-        return Move("send/recv", stage_axes(self.mesh), *first, None if second == first else second)
+    def _apart(self, op: Operator, places: np.ndarray, gpus: np.ndarray, pool: str) -> list[np.ndarray]:
+        which = kinds_of(self.mesh, op)
+        if which is None:
+            return [places]
+        of = which[self.ports.places(pool, gpus)]
+        _, first, number = np.unique(of, axis=0, return_index=True, return_inverse=True)
+        return [places[number.reshape(-1) == kind] for kind in np.argsort(first)]
 
-    def _spread(self, op: Operator) -> Sequence[str]:
+    def _move(self, op: Operator, reading: np.ndarray) -> Move | None:
+        if not isinstance(op, Collective | TransferOp):
+            return None
+        members = reading[0, :1] if isinstance(op, TransferOp) else reading[0]
+        return move(op, self.plan, self.mesh, self.sizes, self.ports.places(tensor_of(op.operands[0]).pool, members))
+
+    def _spread(self, op: Operator, places: np.ndarray) -> Sequence[str]:
         """Per GPU the experts it computes, for operators that run on several experts' rows."""
         out = tensor_of(op.out)
         if isinstance(op, Mover) or op.RULE.role is Role.ROUTING or not {"experts", "expert_tokens"} <= set(out.names):
             return ()
         dim = out.dim("experts")
-        _, count = shown(self.mesh, self.sizes, dim)
+        _, count = shown(self.mesh, self.sizes, out.pool, dim)
         assert isinstance(count, int)
         order = levels(self.mesh, dim.cuts) or ((self.mesh.size(dim.axes), CONTIGUOUS),)
-        return Experts(self.mesh.coordinate(out.pool, dim.axes), indices(order, count), self.table)
+        part = self.mesh.coordinate(out.pool, dim.axes)[self.ports.places(out.pool, places[:, 0])]
+        return Experts(part, pieces(order, count), self.ports.table)
 
 
 def _title(op: Operator, name: str) -> str:

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, SSAValue
 
 from ..ir.debts import KINDS, debtor, kind_of
 from ..ir.dims import text
 from ..ir.layout import Dim, Tensor
-from ..ir.local import shown
+from ..ir.local import kinds, shown
 from ..ir.mesh import HOST
 from ..ir.module import layer_of, layers_text, mesh_of, operators, plan_of, sizes_of
 from ..ir.op import Operator, tensor_of, where_of
@@ -71,7 +72,10 @@ class Explainer:
         }
 
     def _dimension(self, dim: Dim, tensor: Tensor, op: Operator) -> dict[str, Any]:
-        local, whole = shown(self.mesh, self.sizes, dim)
+        which = kinds(self.mesh, tensor.pool, [dim])
+        firsts = [0] if which is None else np.unique(which, return_index=True)[1].tolist()
+        sizes = [shown(self.mesh, self.sizes, tensor.pool, dim, at) for at in firsts]
+        local, whole = sizes[0] if len(sizes) == 1 else (" or ".join(str(size) for size, _ in sizes), sizes[0][1])
         cuts = [{"axis": axis_of(cut), **self._cut(cut, dim.name, op)} for cut in dim.cuts]
         return {
             "name": dim.name,

@@ -2,9 +2,9 @@
 
     {"gpus": "0-7", "parameters": 2215116800, "weight_bytes": …, "flops": …, "activation_peak_bytes": …}
 
-GPUs of one pool run the same program on equal parts, so measuring takes one look at each operator of a layer. Numbers
-are exact: an expert computes tokens · top_k / experts rows, even where labels round rows up. A size left unbound makes
-a figure an expression (a text).
+GPUs of one pool run the same program, on equal parts or on parts of a few sizes (then a class for each), so measuring
+takes one look at each operator of a layer. Numbers are exact: an expert computes tokens · top_k / experts rows, even
+where labels round rows up. A size left unbound makes a figure an expression (a text).
 
 A batch that goes through in micro-batches is computed and sent once per micro-batch, as `collectives` lists it for one;
 caches hold all of them, values and buffers one, weights are there once.
@@ -13,7 +13,7 @@ caches hold all of them, values and buffers one, weights are there once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -22,9 +22,11 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from ..ir.dims import Size, Sizes, as_number, number, product
+from ..ir.dims import Size, Sizes, as_number, number, product, same
 from ..ir.gpus import Gpus, least
-from ..ir.local import elements, nbytes, parts, plain
+from ..ir.ids import spans
+from ..ir.layout import Dim, Tensor
+from ..ir.local import elements, fraction, kinds, nbytes, plain
 from ..ir.mesh import HOST, Mesh
 from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of, sizes_of
 from ..ir.op import Operator, Role, tensor_of
@@ -32,11 +34,12 @@ from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective, Mover, TransferOp
 from ..ir.ops.program import RepeatOp, StateOp, WeightOp
 from ..ir.plan import Plan, named_axes
-from .expand import received, sent, stage_axes
 from .handover import handed_over
 from .liveness import peak
 from .occupancy import occupancy
 from .selection import is_selection
+from .volumes import nbytes as nbytes_of
+from .volumes import received, sent_from, stage_axes
 
 ZERO = number(0)
 SEND: tuple[str, tuple[str, ...]] = ("send/recv", ())
@@ -44,8 +47,14 @@ SEND: tuple[str, tuple[str, ...]] = ("send/recv", ())
 
 @dataclass
 class Totals:
-    """Sums over the operators of one pool."""
+    """Sums over the operators that a class of GPUs runs: those of a pool that hold as much of everything.
 
+    `ids` are their GPUs, `at` the place of the first in the pool.
+    """
+
+    pool: str
+    ids: np.ndarray
+    at: int = 0
     parameters: Size = ZERO
     weight_bytes: Size = ZERO
     flops: Size = ZERO
@@ -57,13 +66,13 @@ class Totals:
     )
 
 
-def measure(module: ModuleOp, kinds: Sequence[Gpus] = (), fused_attention: bool = True) -> dict[str, Any]:
+def measure(module: ModuleOp, gpus: Sequence[Gpus] = (), fused_attention: bool = True) -> dict[str, Any]:
     """Figures of a lowered module as plain data, held against what GPUs of these kinds have."""
     plan = plan_of(module)
-    look = _Look(plan, mesh_of(module), sizes_of(module))
+    look = _Look(plan, mesh_of(module), sizes_of(module), _pools(module))
     for op, repeat in operators(module):
         look.at(op, repeat)
-    classes = [_class(look, module, pool, kinds, fused_attention) for pool in look.mesh.pools]
+    classes = [_class(look, module, totals, gpus, fused_attention) for pool in look.pools.values() for totals in pool]
     return {
         "gpus": look.mesh.gpus,
         "micro_batches": look.runs,
@@ -84,11 +93,11 @@ class _Look:
     plan: Plan | None
     mesh: Mesh
     sizes: Sizes
+    pools: dict[str, list[Totals]]
 
     def __post_init__(self) -> None:
         self.runs = self.plan.micro_batches if self.plan else 1
         """How often the program runs: once per micro-batch."""
-        self.pools: dict[str, Totals] = {pool: Totals() for pool in self.mesh.pools}
         self.collectives: list[dict[str, Any]] = []
         self.total: Size = ZERO
         self._axes: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
@@ -109,7 +118,6 @@ class _Look:
 
     def _weight(self, op: WeightOp, times: int) -> None:
         tensor = tensor_of(op.out)
-        totals = self.pools[tensor.pool]
         self._axes[tensor.pool, _module(op)] |= dict.fromkeys(tensor.axes)
         copied = number(Fraction(len(set(op.table)), len(op.table))) if op.table else number(1)
         self.total += ZERO if op.tied or op.buffer else tensor.points * copied * times
@@ -118,22 +126,25 @@ class _Look:
             return
         if "." in identity and not identity.startswith("layers"):
             self._tied.add((tensor.pool, identity))
-        totals.parameters += ZERO if op.buffer else elements(self.mesh, self.sizes, tensor) * times
-        totals.weight_bytes += nbytes(self.mesh, self.sizes, tensor) * times
+        for totals in self.pools[tensor.pool]:
+            totals.parameters += ZERO if op.buffer else elements(self.mesh, self.sizes, tensor, totals.at) * times
+            totals.weight_bytes += nbytes(self.mesh, self.sizes, tensor, totals.at) * times
 
     def _work(self, op: Operator, repeat: RepeatOp | None, times: int) -> None:
-        totals = self.pools[tensor_of(op.out).pool]
-        work = flops(self.mesh, self.sizes, op) * self.runs
-        totals.flops += work * times
-        if repeat is not None:
-            totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
-        if isinstance(op, CACHES):
-            totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, tensor_of(op.out)) * times * self.runs
+        out = tensor_of(op.out)
+        for totals in self.pools[out.pool]:
+            work = flops(self.mesh, self.sizes, op, totals.at) * self.runs
+            totals.flops += work * times
+            if repeat is not None:
+                totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
+            if isinstance(op, CACHES):
+                totals.kv_cache_bytes += nbytes(self.mesh, self.sizes, out, totals.at) * times * self.runs
 
     def _communication(self, op: Mover, repeat: RepeatOp | None, times: int) -> None:
         before, after = tensor_of(op.operands[0]), tensor_of(op.out)
-        count, size = sent(op, self.mesh, self.sizes)
-        _, got = received(op, self.mesh, self.sizes)
+        counts = [sent_from(op, self.mesh, self.sizes, totals.at) for totals in self.pools[before.pool]]
+        got = [received(op, self.mesh, self.sizes, totals.at) for totals in self.pools[after.pool]]
+        most, least = (pick(counts, key=lambda count: as_number(count) or 0) for pick in (max, min))
         collective, axes = (op.collective, named_axes(op.over, self.plan)) if isinstance(op, Collective) else SEND
         self.collectives.append(
             {
@@ -143,16 +154,20 @@ class _Look:
                 "layers": layers_text(op, repeat) if repeat else None,
                 "repeat": times,
                 "routing": is_selection(op.out),
-                "elements_sent_per_gpu": count,
-                "bytes_sent_per_gpu": size,
-                "bytes_received_per_gpu": got,
+                "elements_sent_per_gpu": plain(most),
+                "bytes_sent_per_gpu": plain(nbytes_of(op, most)),
+                "bytes_received_per_gpu": plain(nbytes_of(op, max(got, key=lambda count: as_number(count) or 0))),
+                **({} if same(most, least) else {"elements_sent_least": plain(least)}),
                 "from": before.pool,
                 "to": after.pool,
             }
         )
-        if isinstance(size, int) and isinstance(got, int):
-            self.pools[before.pool].sent += size * times * self.runs
-            self.pools[after.pool].received += got * times * self.runs
+        for totals, count in zip(self.pools[before.pool], counts, strict=True):
+            size = plain(nbytes_of(op, count))
+            totals.sent += size * times * self.runs if isinstance(size, int) else 0
+        for totals, count in zip(self.pools[after.pool], got, strict=True):
+            size = plain(nbytes_of(op, count))
+            totals.received += size * times * self.runs if isinstance(size, int) else 0
 
     def modules(self) -> Any:
         """Per module of each pool: distinct weight parts × replicas against the pool's GPUs (OUT6, DEP1)."""
@@ -170,6 +185,24 @@ class _Look:
             }
 
 
+def _pools(module: ModuleOp) -> dict[str, list[Totals]]:
+    """Per pool its classes of GPUs, the first GPU's first."""
+    mesh, dims = mesh_of(module), defaultdict[str, dict[Dim, None]](dict)
+    for op, _ in operators(module):
+        dims[tensor_of(op.out).pool] |= dict.fromkeys(tensor_of(op.out).dims)
+    return {pool: list(_apart(mesh, pool, kinds(mesh, pool, dims[pool]))) for pool in mesh.pools}
+
+
+def _apart(mesh: Mesh, pool: str, which: np.ndarray | None) -> Iterator[Totals]:
+    ids = mesh.ids(pool).reshape(-1)
+    if which is None:
+        yield Totals(pool, ids)
+        return
+    for kind in range(which.max() + 1):
+        places = np.flatnonzero(which == kind)
+        yield Totals(pool, ids[places], int(places[0]))
+
+
 def _module(weight: WeightOp) -> str:
     """The module a weight counts for: its operator's parent, or the operator where it stands by itself in a layer."""
     path = plain_path(weight.path.data).rsplit(".", 1)[0]
@@ -177,15 +210,15 @@ def _module(weight: WeightOp) -> str:
     return path if parent in ("", "layers", "layers.moe") else parent
 
 
-def _class(look: _Look, module: ModuleOp, pool: str, kinds: Sequence[Gpus], fused: bool) -> dict[str, Any]:
-    """The figures of one pool's GPUs, all of which are alike."""
-    totals, ids = look.pools[pool], look.mesh.ids(pool).reshape(-1)
-    activations = peak(module, pool, lambda value: stored(look.mesh, look.sizes, value, fused))
+def _class(look: _Look, module: ModuleOp, totals: Totals, gpus: Sequence[Gpus], fused: bool) -> dict[str, Any]:
+    """The figures of a class of GPUs, all of which are alike."""
+    pool, ids = totals.pool, totals.ids
+    activations = peak(module, pool, lambda value: stored(look.mesh, look.sizes, value, fused, totals.at))
     needed = totals.weight_bytes + totals.kv_cache_bytes + activations
-    total, memory = as_number(needed), int(least(kinds, ids, "memory")) if kinds else None
+    total, memory = as_number(needed), int(least(gpus, ids, "memory")) if gpus else None
     return {
         "pool": pool,
-        "gpus": f"{ids.min()}-{ids.max()}" if len(ids) > 1 else str(ids[0]),
+        "gpus": spans(ids),
         "count": len(ids),
         "parameters": plain(totals.parameters),
         "weight_bytes": plain(totals.weight_bytes),
@@ -195,7 +228,7 @@ def _class(look: _Look, module: ModuleOp, pool: str, kinds: Sequence[Gpus], fuse
         "capacity_bytes": memory,
         "fits": None if memory is None or total is None else bool(total <= memory),
         "flops": plain(totals.flops),
-        **_speed(totals.flops, kinds, ids),
+        **_speed(totals.flops, gpus, ids),
         "flops_per_layer": {
             layers: {"total": plain(sum(ops.values(), ZERO)), "operators": {p: plain(f) for p, f in ops.items()}}
             for layers, ops in totals.layer_flops.items()
@@ -205,34 +238,39 @@ def _class(look: _Look, module: ModuleOp, pool: str, kinds: Sequence[Gpus], fuse
     }
 
 
-def _speed(work: Size, kinds: Sequence[Gpus], ids: np.ndarray) -> dict[str, Any]:
+def _speed(work: Size, gpus: Sequence[Gpus], ids: np.ndarray) -> dict[str, Any]:
     """Where GPUs are of several kinds, how long these compute at their peak, in nanoseconds."""
-    if len(kinds) < 2:
+    if len(gpus) < 2:
         return {}
-    speed, total = least(kinds, ids, "flops"), as_number(work)
+    speed, total = least(gpus, ids, "flops"), as_number(work)
     return {"compute_nanoseconds": round(total / speed * 1e9) if speed and total is not None else None}
 
 
-def flops(mesh: Mesh, sizes: Sizes, op: Operator) -> Size:
-    """FLOPs of one GPU: the rule's count per point of the operator's local joint space."""
+def flops(mesh: Mesh, sizes: Sizes, op: Operator, at: int = 0) -> Size:
+    """FLOPs of the GPU at a place of its pool: the rule's count per point of the operator's local joint space."""
     if not op.RULE.flops:
         return ZERO
     local: dict[str, Size] = {}
     for index, value in enumerate(op.operands):
         names = op.operand_names(index)
-        local |= {names[d.name]: sizes.exact(d.size) / parts(mesh, d) for d in tensor_of(value).dims}
-    local |= {d.name: sizes.exact(d.size) / parts(mesh, d) for d in tensor_of(op.out).dims}
+        local |= {names[name]: size for name, size in _local(mesh, sizes, tensor_of(value), at)}
+    local |= dict(_local(mesh, sizes, tensor_of(op.out), at))
     return product([local[name] for name in op.points()]) * op.RULE.flops
 
 
-def stored(mesh: Mesh, sizes: Sizes, value: SSAValue, fused: bool) -> Size:
+def _local(mesh: Mesh, sizes: Sizes, tensor: Tensor, at: int) -> Iterator[tuple[str, Size]]:
+    for dim in tensor.dims:
+        yield dim.name, sizes.exact(dim.size) * fraction(mesh, tensor.pool, dim, at)
+
+
+def stored(mesh: Mesh, sizes: Sizes, value: SSAValue, fused: bool, at: int = 0) -> Size:
     """Bytes a value takes while it lives. Fused attention never stores scores; weights and caches are counted apart."""
     tensor, owner = tensor_of(value), value.owner
     in_kernel = fused and tensor.has("seq_len") and tensor.has("kv_len")
     resident = isinstance(owner, Operator) and owner.RULE.role is Role.STATE
     if tensor.pool == HOST or in_kernel or resident:
         return ZERO
-    return nbytes(mesh, sizes, tensor)
+    return nbytes(mesh, sizes, tensor, at)
 
 
 def _per_layer(collectives: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

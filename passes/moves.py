@@ -7,8 +7,8 @@
 Order: debts first (reduce-scatter where the axis is wanted next on a dimension, else all-reduce), then slices, then,
 repeatedly, the longest suffix of a dimension's axes that another dimension wants next, as ONE all-to-all; only where
 there is none is the innermost unwanted axis gathered. Axis by axis instead, (dp, tp) tokens → (dp, tp) experts would
-become two gathers and two slices. Where the order of parts is free (routed tokens), any unwanted axes may leave, and
-any that are wanted come: expert_tokens / ep / cp → experts / ep is an all-to-all over ep and a gather over cp,
+become two gathers and two slices. Where the order of equal parts is free (routed tokens), any unwanted axes may leave,
+and any that are wanted come: expert_tokens / ep / cp → experts / ep is an all-to-all over ep and a gather over cp,
 and back, with a sum owed over cp, a reduce-scatter over cp and an all-to-all over ep.
 
 A cut in another order is another cut: seq_len / cp zigzag → seq_len / cp is a gather and a slice. What is to pass by
@@ -88,16 +88,21 @@ def _wanted(have: Tensor, need: Tensor) -> dict[str, tuple[str, ...]]:
 
 def _unwanted(have: Dim, need: Dim) -> tuple[str, ...]:
     """Cuts that must leave a dimension: those behind the common prefix, or, where order is free, those not needed."""
-    if have.name in UNORDERED:
+    if _is_free(have, need):
         return tuple(cut for cut in have.cuts if cut not in need.cuts)
     common = next((i for i, (x, y) in enumerate(zip(have.cuts, need.cuts, strict=False)) if x != y), len(need.cuts))
     return have.cuts[common:]
 
 
+def _is_free(have: Dim, need: Dim) -> bool:
+    """Does it mean nothing which cut lies outside? Not where they make parts of several sizes."""
+    return have.name in UNORDERED and (have.axes, need.axes) == (have.cuts, need.cuts)
+
+
 def _plus(have: Tensor, need: Tensor, name: str, more: tuple[str, ...]) -> Tensor:
     """A dimension with more cuts: innermost, or, where order is free, in the order needed."""
     cuts, wanted = (*have.dim(name).cuts, *more), need.dim(name).cuts
-    if name in UNORDERED:
+    if _is_free(have.dim(name), need.dim(name)):
         cuts = (*(cut for cut in wanted if cut in cuts), *(cut for cut in cuts if cut not in wanted))
     return have.cut({name: cuts})
 
@@ -116,7 +121,7 @@ def _debts(have: Tensor, need: Tensor) -> Iterator[Step]:
 
 def _paid(have: Tensor, need: Tensor, kind: str, paying: set[str]) -> Iterator[Step]:
     for name, wants in _wanted(have, need).items():
-        cuts = _available(name, wants, paying)
+        cuts = _available(wants, paying, _is_free(have.dim(name), need.dim(name)))
         if axes := axes_of(cuts):
             paying = paying - set(axes)
             have = replace(_plus(have, need, name, cuts), owes=_without(have.owes, axes))
@@ -130,9 +135,9 @@ def _without(owes: tuple[str, ...], axes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(owed for owed in owes if debtor(owed) not in axes)
 
 
-def _available(name: str, wants: tuple[str, ...], paying: set[str]) -> tuple[str, ...]:
+def _available(wants: tuple[str, ...], paying: set[str], free: bool) -> tuple[str, ...]:
     """Wanted cuts that a sum may be scattered into: the next ones, or, where order is free, any."""
-    return tuple(cut for cut in wants if axis_of(cut) in paying) if name in UNORDERED else _leading(wants, paying)
+    return tuple(cut for cut in wants if axis_of(cut) in paying) if free else _leading(wants, paying)
 
 
 def _leading(wants: tuple[str, ...], available: set[str]) -> tuple[str, ...]:
@@ -160,9 +165,9 @@ def _exchange(have: Tensor, need: Tensor) -> Step | None:
     """The most axes of a dimension that another dimension wants next, as one all-to-all."""
     best: Step | None = None
     for dim in have.dims:
-        leaving = axes_of(_unwanted(dim, need.dim(dim.name)))
+        leaving, free = axes_of(_unwanted(dim, need.dim(dim.name))), _is_free(dim, need.dim(dim.name))
         for to, wants in _wanted(have, need).items():
-            count = _shared(leaving, axes_of(wants), dim.name in UNORDERED) if to != dim.name else 0
+            count = _shared(leaving, axes_of(wants), free) if to != dim.name else 0
             if count > (len(best.axes) if best else 0):
                 axes = axes_of(wants[:count])
                 moved = tuple(cut for cut in dim.cuts if axis_of(cut) in axes)
@@ -171,10 +176,10 @@ def _exchange(have: Tensor, need: Tensor) -> Step | None:
     return best
 
 
-def _shared(leaving: tuple[str, ...], wants: tuple[str, ...], unordered: bool) -> int:
+def _shared(leaving: tuple[str, ...], wants: tuple[str, ...], free: bool) -> int:
     """How many of the axes wanted next may leave together: the innermost, or, where order is free, any."""
     counts = range(min(len(leaving), len(wants)), 0, -1)
-    if unordered:
+    if free:
         return next((n for n in counts if set(wants[:n]) <= set(leaving)), 0)
     return next((n for n in counts if wants[:n] == leaving[len(leaving) - n :]), 0)
 

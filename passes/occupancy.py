@@ -19,7 +19,7 @@ from ..ir.mesh import Mesh
 from ..ir.module import mesh_of, operators
 from ..ir.op import tensor_of
 from ..ir.ops.program import WeightOp
-from ..ir.orders import CONTIGUOUS, indices
+from ..ir.orders import CONTIGUOUS, pieces
 
 
 def occupancy(module: ModuleOp) -> dict[str, Any] | None:
@@ -32,12 +32,13 @@ def occupancy(module: ModuleOp) -> dict[str, Any] | None:
 def _figures(weight: WeightOp, mesh: Mesh) -> dict[str, Any]:
     dim, table = tensor_of(weight.out).dims[0], np.array(weight.table)
     parts, copies = mesh.size(dim.axes), Counter(weight.table)
-    held = indices(levels(mesh, dim.cuts) or ((parts, CONTIGUOUS),), len(table))
-    rows = (1 / np.array([copies[int(expert)] for expert in table]))[held].sum(axis=1)
+    held = pieces(levels(mesh, dim.cuts) or ((parts, CONTIGUOUS),), len(table))
+    each = 1 / np.array([copies[int(expert)] for expert in table])
+    rows = np.array([each[own].sum() for own in held])
     return {
         "experts": len(copies),
         "slots": len(table),
-        "slots_per_gpu": held.shape[1],
+        "slots_per_gpu": max(map(len, held)),
         "replicated": {str(expert): count for expert, count in sorted(copies.items()) if count > 1},
         "uniform_rows_balance": round(float(rows.max() / rows.mean()), 4),
     }

@@ -16,9 +16,9 @@
 
 The plan's mesh becomes the module's mesh: a stage axis makes pools, and an axis that cuts grouped heads further than
 their KV heads divide is refined into sub-axes (`tp` = 8 over 4 KV heads: `tp.0` = 4 cuts both, `tp.1` = 2 holds
-copies of KV heads). Named pools have meshes of their own; what the plan places on another pool than its operands gets
-them moved. Repeats are split where the stage changes or a rule or placing starts or stops to apply; what they carry is
-on the pool of `layers`.
+copies of KV heads); one that cuts heads into unequal parts deals them in whole groups. Named pools have meshes of their
+own; what the plan places on another pool than its operands gets them moved. Repeats are split where the stage changes
+or a rule or placing starts or stops to apply; what they carry is on the pool of `layers`.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from xdsl.passes import ModulePass
 from ..diagnostics import Diagnostic, Refused
 from ..ir.dims import as_number
 from ..ir.mesh import HOST, Grid, Mesh
-from ..ir.module import annotate, offset_of, operators, plan_of, replace_body
+from ..ir.module import annotate, offset_of, operators, plan_of, replace_body, sizes_of
 from ..ir.op import Operator, retype, tensor_of, where_of
 from ..ir.ops import RELATIONS
 from ..ir.ops.attention import KeepOp
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, YieldOp
 from ..ir.plan import Plan, PoolAxes
+from .dealing import Dealt
 from .rules import boundaries, pool_of
 from .stages import stage_layers
 
@@ -90,13 +91,15 @@ def _refined(plan: Plan, module: ModuleOp, axes: tuple[str, ...]) -> Iterator[tu
     source.
     """
     related = _related_sizes(module)
+    dealt = Dealt.of((op for op, _ in operators(module)), sizes_of(module))
     for axis, whole in ((axis, plan.size(axis)) for axis in axes):
         if whole == 1:
             continue
         part = whole
         for name, size in related.items():
             sources = RELATIONS[name].sources
-            if any(rule.axis == axis and set(rule.cuts) & {*sources, name} for rule in plan.rules):
+            cutting = [r for r in plan.rules if r.axis == axis and set(r.cuts) & {*sources, name}]
+            if cutting and not any(dealt.unequally(rule, whole, sources) for rule in cutting):
                 part = gcd(size, whole)
                 related[name] = size // part
         if 1 < part < whole:

@@ -25,6 +25,7 @@ from ..diagnostics import Diagnostic, Refused
 from ..ir.debts import SUM, debt, debtor, debtors, kind_of
 from ..ir.dims import Sizes, number, ratio, rounded_up
 from ..ir.layout import Dim, Tensor
+from ..ir.local import levels
 from ..ir.mesh import Mesh
 from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, replace_body, sizes_of
 from ..ir.op import Operator, retype, tensor_of, where_of
@@ -33,7 +34,7 @@ from ..ir.ops.attention import KeepOp
 from ..ir.ops.moe import EXPERT_TOKENS, TOKEN_PARTS
 from ..ir.ops.move import MoveOp
 from ..ir.ops.program import InputOp, OutputOp, RepeatOp, Resident, WeightOp, YieldOp
-from ..ir.orders import axes_of, in_space
+from ..ir.orders import axes_of, divisor, in_space, is_unequal, order_of
 from ..ir.plan import Plan
 from .cuts import Cuts, Place
 from .store import Stores
@@ -50,7 +51,7 @@ class ShardPass(ModulePass):
         plan, mesh = plan_of(op), mesh_of(op)
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to shard by", hint="name a strategy"))
-        cuts, stores, unpaid = Cuts(plan, mesh, sizes_of(op)), Stores(plan, mesh), Unpaid(plan, mesh)
+        cuts, stores, unpaid = Cuts.of_module(op, plan), Stores(plan, mesh), Unpaid(plan, mesh)
         _without_moves(op)
         paid: dict[SSAValue, set[Tensor]] = {}
         while True:
@@ -97,18 +98,25 @@ def _idle(axis: str, mesh: Mesh, plan: Plan) -> Diagnostic:
 
 
 def _routed(module: ModuleOp, mesh: Mesh) -> Sizes:
-    """Define P, the parts that routed rows and counts come in, and T, the rows per expert, rounded up per part."""
+    """Define P, the parts that routed rows and counts come in, and T, the rows per expert, rounded up per part.
+
+    Of parts that are not equal, P is the units that they are dealt in.
+    """
     sizes, values = sizes_of(module), [tensor_of(op.out) for op, _ in operators(module)]
     routed = [dim for value in values for dim in value.dims if dim.name in UNORDERED]
     if not routed:
         return sizes
-    count = lcm(*(mesh.size(dim.axes) for dim in routed))
+    count = lcm(*(divisor(levels(mesh, dim.cuts)) * mesh.size(() if _unequal(dim) else dim.axes) for dim in routed))
     exact = next((d.exact for d in sizes.defined if d.name == str(EXPERT_TOKENS)), None)
     if exact is None:
         problem = f"tokens are dispatched, but dag.sizes does not define {EXPERT_TOKENS}, the rows per expert"
         raise Refused(Diagnostic("ill-formed", problem, expected=f'{EXPERT_TOKENS} = "…" exactly "…"'))
     sizes = sizes.define(str(TOKEN_PARTS), number(count), number(count))
     return sizes.define(str(EXPERT_TOKENS), rounded_up(exact, TOKEN_PARTS), exact)
+
+
+def _unequal(dim: Dim) -> bool:
+    return any(is_unequal(order_of(cut)) for cut in dim.cuts)
 
 
 @dataclass

@@ -30,7 +30,7 @@ from ..ir.op import Operator, attribute, retype, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
 from ..ir.ops.moe import EXPERT_TOKENS, CountOp, DispatchOp
 from ..ir.ops.program import RepeatOp, WeightOp
-from ..ir.orders import CONTIGUOUS, axes_of, divisor, indices
+from ..ir.orders import CONTIGUOUS, axes_of, divisor, indices, unequal
 from ..ir.slots import Slots
 from .cuts import Cuts, Place
 from .deal import dealt, table
@@ -64,8 +64,21 @@ def _table(slots: Slots, dispatch: DispatchOp, repeat: RepeatOp | None, cuts: Cu
     cut = cuts.named(of, Place(user.path.data, layer_of(user, repeat), of.pool))[EXPERTS]
     parts = cuts.mesh.size(axes_of(cut))
     order = levels(cuts.mesh, cut) or ((parts, CONTIGUOUS),)
+    if unequal(order):
+        raise Refused(_uneven(user, cut))
     rows = dealt(slots, dispatch.experts.value.data, parts, divisor(order))
     return DenseArrayBase.from_list(i64, table(rows, indices(order, sum(map(len, rows)))))
+
+
+def _uneven(user: Operator, cut: tuple[str, ...]) -> Diagnostic:
+    """Slots are there so that GPUs have as many of them as others."""
+    return Diagnostic(
+        "order",
+        f"slots of experts are cut into unequal parts: {' / '.join(cut)}",
+        where_of(user),
+        expected="as many slots on every GPU",
+        hint="let the axis cut experts without an order; a placement says which expert is where",
+    )
 
 
 def _slotted(dispatch: DispatchOp, slots: DenseArrayBase) -> None:

@@ -25,8 +25,9 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ..diagnostics import Diagnostic, Refused
-from ..ir.module import layer_of, mesh_of, operators, plan_of, sizes_of
-from ..ir.op import Operator, Split, tensor_of
+from ..ir import orders
+from ..ir.module import layer_of, operators, plan_of
+from ..ir.op import Operator, Split, tensor_of, where_of
 from .cuts import Cuts, Place
 
 
@@ -40,7 +41,7 @@ class SplitPass(ModulePass):
         plan = plan_of(op)
         if plan is None:
             raise Refused(Diagnostic("rule", "the module has no plan to split by", hint="name a strategy"))
-        cuts = Cuts(plan, mesh_of(op), sizes_of(op))
+        cuts = Cuts.of_module(op, plan)
         for inner, repeat in list(operators(op)):
             if inner.whole():
                 _one(inner, cuts, Place(inner.path.data, layer_of(inner, repeat), tensor_of(inner.out).pool))
@@ -53,9 +54,22 @@ def _one(op: Operator, cuts: Cuts, place: Place) -> None:
     parts, readers = cuts.kept_apart(op, place), [use.operation for use in op.out.uses]
     if not parts:
         _replace((op,), op.split(*op.operands))
+    elif orders.unequal(orders.parse(parts)):
+        raise Refused(_unequal(op, parts))
     elif len(readers) == 1 and isinstance(reader := readers[0], Operator):
         others = [value for value in reader.operands if value is not op.out]
         _replace((op, reader), op.apart(reader, parts, op.operands, others))
+
+
+def _unequal(op: Operator, parts: str) -> Diagnostic:
+    return Diagnostic(
+        "order",
+        f"parts of {', '.join(op.whole())} that are merged later are not equal: {parts}",
+        f"{where_of(op)} at {op.path.data}".strip(),
+        expected="equal parts, or a sum over them that is paid at once",
+        actual=parts,
+        hint="cut it contiguously, or do not name what numbers the parts",
+    )
 
 
 def _replace(chain: Split, steps: Split) -> None:

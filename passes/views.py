@@ -3,13 +3,25 @@
 gpus            a lane per GPU
 representative  per pool its first, second and last GPU, and "13 more, identical" between them
 spmd            one lane per pool, standing for all its GPUs
+
+Where GPUs of a pool hold parts of several sizes, those that hold as much are a kind: spmd draws a lane of each, and
+representative the first GPU of each too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
-from ..ir.deployment import Deployment, Lane, Pool, View
+from ..ir.deployment import Deployment, Pool
+from ..ir.ids import spans
+from ..ir.view import Lane, View
+
+KINDS = 4
+"""Kinds of GPUs of which a representative picture draws one."""
+RUNS = 8
+"""Runs of GPUs that a title lists."""
 
 
 def gpus(deployment: Deployment) -> View:
@@ -19,17 +31,31 @@ def gpus(deployment: Deployment) -> View:
 
 
 def representative(deployment: Deployment) -> View:
-    """First, second and last GPU of every pool."""
+    """First, second and last GPU of every pool, and the first of every kind."""
     lanes: list[Lane] = []
     gaps: dict[int, str] = {}
+    kinds = _kinds(deployment)
     for pool in deployment.pools:
-        few = len(pool.gpus) <= 3
-        if not few:
-            hidden = pool.gpus[2:-1]
-            span = f"GPU {hidden[0]}" + (f" … GPU {hidden[-1]}" if len(hidden) > 1 else "")
-            gaps[len(lanes) + 1] = f"{span}: {len(hidden)} more, identical"
-        lanes += [_lane(int(gpu)) for gpu in (pool.gpus if few else pool.gpus[[0, 1, -1]])]
+        shown = _shown(len(pool.gpus), kinds[pool.gpus])
+        for at, end in zip(shown, [*shown[1:], len(pool.gpus)], strict=True):
+            lanes.append(_lane(int(pool.gpus[at])))
+            if end - at > 1:
+                gaps[len(lanes) - 1] = _gap(pool.gpus[at + 1 : end], kinds[pool.gpus[at:end]])
     return View("representative", deployment, tuple(lanes), gaps=gaps)
+
+
+def _shown(count: int, which: np.ndarray) -> list[int]:
+    if count <= 3:
+        return list(range(count))
+    firsts = np.sort(np.unique(which, return_index=True)[1])[:KINDS]
+    return sorted({0, 1, count - 1, *firsts.tolist()})
+
+
+def _gap(hidden: np.ndarray, kinds: np.ndarray) -> str:
+    """`GPU 2 … GPU 14: 13 more, identical`: to the one before them, whose kind is the first."""
+    span = f"GPU {hidden[0]}" + (f" … GPU {hidden[-1]}" if len(hidden) > 1 else "")
+    count = len(np.unique(kinds))
+    return f"{span}: {len(hidden)} more, {'identical' if count == 1 else f'of {count} kinds'}"
 
 
 def is_closed(view: View) -> bool:
@@ -40,15 +66,34 @@ def is_closed(view: View) -> bool:
 
 
 def spmd(deployment: Deployment) -> View:
-    """One lane for all GPUs that run the same program."""
-    lanes = tuple(Lane(int(pool.gpus[0]), pool.gpus, _title(deployment, pool)) for pool in deployment.pools)
+    """One lane for all GPUs that run the same program on parts of the same sizes."""
+    kinds = _kinds(deployment)
+    alike = [gpus for pool in deployment.pools for gpus in _apart(pool, kinds[pool.gpus])]
+    lanes = tuple(Lane(int(gpus[0]), gpus, _title(deployment, gpus)) for gpus in alike)
     return View("spmd", deployment, lanes, merged=True)
+
+
+def _apart(pool: Pool, which: np.ndarray) -> list[np.ndarray]:
+    firsts = np.sort(np.unique(which, return_index=True)[1])
+    return [pool.gpus[which == which[first]] for first in firsts] if len(firsts) > 1 else [pool.gpus]
+
+
+def _kinds(deployment: Deployment) -> np.ndarray:
+    """Per GPU a number, equal for those that run the same of the rows of every operator that has several."""
+    kinds = np.zeros(deployment.gpus, dtype=np.int64)
+    rows = [row for row in deployment.rows if row.operator is not None and not row.on_host]
+    several = Counter(id(row.operator) for row in rows)
+    for row in rows:
+        if several[id(row.operator)] > 1:
+            kinds[row.gpus] = kinds[row.gpus] * (len(deployment.rows) + 1) + row.index + 1
+            kinds = np.unique(kinds, return_inverse=True)[1]
+    return kinds
 
 
 def _lane(gpu: int) -> Lane:
     return Lane(gpu, np.array([gpu], dtype=np.int64), f"GPU {gpu}")
 
 
-def _title(deployment: Deployment, pool: Pool) -> str:
-    span = f"{pool.gpus.min()}-{pool.gpus.max()}" if len(pool.gpus) > 1 else str(pool.gpus[0])
-    return f"all GPUs ({span})" if len(pool.gpus) == deployment.gpus else f"GPUs {span}"
+def _title(deployment: Deployment, gpus: np.ndarray) -> str:
+    span = spans(gpus, RUNS)
+    return f"all GPUs ({span})" if len(gpus) == deployment.gpus else f"GPUs {span}"

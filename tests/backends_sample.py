@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dagc.ir.deployment import Deployment, EdgeKind, Kind, Lane, Link, Move, Pool, Port, Repeat, Row, View
+from dagc.ir.deployment import Deployment, EdgeKind, Kind, Link, Move, Pool, Port, Repeat, Row
+from dagc.ir.view import Lane, View
 
 HOST = np.empty((1, 0), dtype=np.int64)
 HIDDEN, HEADS, D_K, FFN, EXPERTS, TOP_K, SEQ = 4096, 32, 128, 16384, 16, 2, 1024

@@ -41,6 +41,7 @@ def rule(at: str, axis: str, *cuts: str, **orders: str) -> Rule:
 
 TP = (rule("*", "tp", "heads", "ffn", "vocab"),)
 DP = (rule("*", "dp", "batch_size"),)
+DP_UNEVEN = (rule("*", "dp", batch_size="uneven"),)
 CP = (rule("*", "cp", "seq_len"),)
 SP = (
     rule("*", "tp", "seq_len"),
@@ -207,6 +208,14 @@ PLANS = {
         "*.q_norm *.k_norm *.q_rope *.k_rope", "ds")), cp=2, ds=2),
     "ring, one layer gathers, pp": plan(
         (*RING, rule("layers[1].attention.core", "cp", "seq_len")), "uneven", pp=2, cp=2),
+    "dp uneven": plan(DP_UNEVEN, dp=3),
+    "dp uneven, pp": plan(DP_UNEVEN, "uneven", pp=2, dp=3),
+    "dp uneven×ring": plan((*DP_UNEVEN, *RING), dp=3, cp=2),
+    "dp listed×tp": plan((rule("*", "dp", batch_size="(3, 1)"), *TP), dp=2, tp=2),
+    "cp listed": plan((rule("*", "cp", seq_len="(5, 3)"),), cp=2),
+    "tp, ffn and vocab uneven": plan((rule("*", "tp", ffn="uneven", vocab="uneven"),), tp=5),
+    "ep uneven": plan((rule("*", "ep", batch_size="uneven"), rule("*.experts", "ep", experts="uneven")), ep=3),
+    "split kv uneven": plan((rule(KV_CORE, "cp", kv_len="uneven"),), cp=3),
     "hidden": plan(HIDDEN, hp=4),
     "2d tp, hidden cut": plan((*TP, *HIDDEN), tp=2, hp=2),
     "two-level, norms of heads cut": plan((*TWO_LEVEL, rule("*.q_norm *.k_norm", "ds", "d_k")), hg=2, ds=2),

@@ -11,7 +11,8 @@ import pytest
 from backends_sample import dense_tp_pp, expert_parallel, gpus_view, representative_view, spmd_view
 
 from dagc.backends.dot import dot_text
-from dagc.ir.deployment import Deployment, Kind, View
+from dagc.ir.deployment import Deployment, Kind
+from dagc.ir.view import View
 
 DEPLOYMENTS = {"ep": expert_parallel, "tp": dense_tp_pp}
 VIEWS = {"gpus": gpus_view, "representative": representative_view, "spmd": spmd_view}

@@ -16,7 +16,7 @@ from dagc.backends.lanes import lay_out
 from dagc.backends.sizes import GROWTH
 from dagc.backends.svg import render
 from dagc.diagnostics import Refused
-from dagc.ir.deployment import View
+from dagc.ir.view import View
 
 VIEWS = {
     "ep": gpus_view(expert_parallel()),

@@ -174,8 +174,8 @@ def test_layers_are_named_as_ranges() -> None:
         (("ep",), ("tp",), ""),
         ((), ("tp",), ""),
         ((), ("ep", "tp"), ""),
-        (("ep",), ("ep",), "2 distinct parts of 16 elements, of 64"),
-        (("ep", "ep"), (), "2 distinct parts of 16 elements, of 64"),
+        (("ep",), ("ep",), "2 distinct parts of 4"),
+        (("ep", "ep"), (), "2 distinct parts of 4"),
         (("xp",), (), ""),
     ],
 )

@@ -26,7 +26,7 @@ _BRACKETS = str.maketrans("⟨⟩〈〉【】［］", "[][][][]")
 _THOUSANDS = re.compile(r"(?<=[=:])(\s*\d{1,3})((?:,\d{3})+)(?!\d)")
 _TIMES_BEFORE = re.compile(r"(?:^|[\s,;])(\d{1,6})\s*[×x*]\s*$")
 _TIMES_BEHIND = re.compile(r"[ \t]*[×x*][ \t]*(\d{1,6})\b(?!\s*[×x*=\d])(?:[ ]+[a-z]+)?", re.I)
-MOST_COPIES = 256
+MOST_COPIES = 4096
 """Tensors that one `16 × […]` stands for; of more, one is read."""
 _NOTE_BEHIND = re.compile(r"\([A-Za-z_][\w \-/]*\)")
 """`(hidden states)` behind a tensor."""

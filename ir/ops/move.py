@@ -3,7 +3,7 @@
 `dag.move` only says that a layout is needed; `communicate` replaces it by the steps that make it. Volumes are what one
 member sends with a bandwidth-optimal algorithm (ring all-gather and reduce-scatter (p-1)/p of the whole, ring
 all-reduce twice that, direct all-to-all (p-1)/p of the local part; send/recv the payload; a rotation the local part at
-each of its shifts).
+each of its shifts); where parts are not equal, all but its own.
 
 What joins or splits a dimension states in which `order` its parts hold it, one level per axis (`2 contiguous / 4
 zigzag`; nothing: runs, member after member): parts are split from where the order says, and joined to there. An
@@ -21,7 +21,7 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
 from ..debts import KINDS, SUM
-from ..dims import Size
+from ..dims import Size, number
 from ..layout import Tensor
 from ..op import Computation, Indices, Role, Rule
 from ..orders import Levels, parse
@@ -89,6 +89,10 @@ class Collective(Mover):
         held = after if self.COUNTS == "after" else before
         return self.FACTOR * held * (members - 1) / members
 
+    def each_sent(self, before: Sequence[Size], after: Sequence[Size]) -> list[Size]:
+        """The same of every member of a group, of what each holds before and after, which need not be equal."""
+        return [self.sent(b, a, len(before)) for b, a in zip(before, after, strict=True)]
+
 
 class Reduction(Collective):
     """Pays a debt: the group's addends are merged as those of a debt of the kind `merge` (nothing: a sum)."""
@@ -122,6 +126,10 @@ class ReduceScatterOp(Reduction):
     dim = prop_def(StringAttr)
     order = opt_prop_def(StringAttr)
 
+    def each_sent(self, before: Sequence[Size], after: Sequence[Size]) -> list[Size]:
+        """All but its own part."""
+        return [b - a for b, a in zip(before, after, strict=True)]
+
 
 @irdl_op_definition
 class AllGatherOp(Collective):
@@ -131,6 +139,10 @@ class AllGatherOp(Collective):
     dim = prop_def(StringAttr)
     order = opt_prop_def(StringAttr)
     COUNTS: ClassVar[str] = "after"
+
+    def each_sent(self, before: Sequence[Size], after: Sequence[Size]) -> list[Size]:
+        """As much as it gets: all but its own part. (A ring passes on all but the part of the member after it.)"""
+        return [a - b for b, a in zip(before, after, strict=True)]
 
 
 @irdl_op_definition
@@ -142,6 +154,11 @@ class AllToAllOp(Collective):
     to = prop_def(StringAttr)
     order = opt_prop_def(StringAttr)
     to_order = opt_prop_def(StringAttr)
+
+    def each_sent(self, before: Sequence[Size], after: Sequence[Size]) -> list[Size]:
+        """All but what it keeps: of what it had, the part that it has of all."""
+        whole = sum(before, start=number(0))
+        return [b - b * a / whole for b, a in zip(before, after, strict=True)]
 
 
 @irdl_op_definition

@@ -71,7 +71,8 @@ class Parted(Computation):
 
     def verify_(self) -> None:
         try:
-            orders.parse(self.parts.data)
+            if orders.unequal(self._levels):
+                raise ValueError(f"not equal: {self.parts.data}")
         except ValueError as error:
             raise VerifyException(f"{self.path.data}: parts: {error}") from error
         super().verify_()

@@ -36,9 +36,18 @@ Chosen = Mapping[str, str]
 
 
 def hubs(deployment: Deployment, per_node: int) -> Iterator[Hub]:
-    """The collectives that algorithms are known for, where so many GPUs in turn fill a node."""
+    """The collectives that algorithms are known for, where so many GPUs in turn fill a node.
+
+    Those of unequal parts are none: algorithms send equal ones.
+    """
     for row in deployment.rows:
-        if isinstance(row.operator, Collective) and row.operator.collective in ALGORITHMS and row.places.shape[1] > 1:
+        ragged = max(len(row.reads), len(row.outputs)) > 1
+        if (
+            not ragged
+            and isinstance(row.operator, Collective)
+            and row.operator.collective in ALGORITHMS
+            and row.places.shape[1] > 1
+        ):
             yield Hub(row, deployment.gpus, per_node)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ...ir.deployment import Port, Share, Size
 from ...ir.ops import UNORDERED
 from ...ir.ops.move import AllGatherOp, ReduceScatterOp
-from ...ir.orders import CONTIGUOUS
+from ...ir.orders import CONTIGUOUS, unequal
 from .algorithm import Algorithm, Hub, Send
 from .pen import Pen, Sources, owing, part_of, share_of
 
@@ -65,8 +65,10 @@ class RingAllReduce(Ring):
 
 def _divisible(port: Port, members: int) -> str:
     """The first dimension whose local size is a multiple; rows without a fixed order are not cut finer."""
-    for name, size in zip(port.names, port.local, strict=True):
-        if isinstance(size, int) and size % members == 0 and name not in UNORDERED:
+    shares = port.shares or (None,) * len(port.names)
+    for name, size, share in zip(port.names, port.local, shares, strict=True):
+        equal = share is None or not unequal(share.order)
+        if isinstance(size, int) and size % members == 0 and equal and name not in UNORDERED:
             return name
     return ""
 

@@ -5,19 +5,24 @@
 * links join rows and ports that exist
 * a port gives every dimension, named once, a local and a global size that can be read, and says of every GPU which of
   its parts it holds, or of none; and of addends, if it does, which are merged
-* an operator has one operand for each of its inputs and weights, and makes one output
+* an operator has one operand for each of its inputs and weights, and makes one output; what moves a value in unequal
+  parts has an input (or output) for each of their sizes, and every member one of them
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, EdgeKind, Link, Port, Row, Share, Size
 from ...ir.dims import parse
-from .rows import about
+from ...ir.ops.move import Mover
+from ...ir.orders import portions, unequal
+from ...ir.orders import problem as problem_of
+from .rows import about, gpus_text
 
 
 def sound(deployment: Deployment) -> list[Diagnostic]:
@@ -34,7 +39,7 @@ def _rows(deployment: Deployment) -> Iterator[Diagnostic]:
         key = *shared, row.move is None, row.is_transfer, row.senders
         if key not in known:
             known[key] = _places(row, deployment.gpus)
-        for problem in (known[key], _operands(row), _volume(row)):
+        for problem in (known[key], _operands(row), _volume(row), known[key] or _spoken(row)):
             if problem:
                 yield about("ill-formed", row, problem)
 
@@ -78,16 +83,34 @@ def _operands(row: Row) -> str:
     """What is wrong with how an operator's operands are handed out, or nothing."""
     if row.operator is None:
         return ""
-    if len(row.outputs) != 1:
+    apart = _is_ragged(row)
+    if len(row.outputs) != 1 and not (apart and row.outputs):
         return f"has {len(row.outputs)} outputs, its operator makes 1"
-    wanted, ports = len(row.operator.operands), len(row.reads)
+    wanted, ports = len(row.operator.operands), 1 if apart else len(row.reads)
     if sorted(row.operands) != list(range(wanted)) or (wanted and ports != wanted):
         return f"has {ports} inputs and weights as operands {row.operands}, its operator takes {wanted}"
     return ""
 
 
+def _is_ragged(row: Row) -> bool:
+    """Does it move one value that has a port for each size of its parts?"""
+    moves = isinstance(row.operator, Mover) and len(row.operator.operands) == 1
+    return moves and len(row.reads) > 0 < len(row.outputs) and max(len(row.reads), len(row.outputs)) > 1
+
+
+def _spoken(row: Row) -> str:
+    """Where a GPU of what moves unequal parts has not one input and one output to go by; else nothing."""
+    if not _is_ragged(row) or row.on_host:
+        return ""
+    for what, ports, gpus in (("input", row.reads, row.reading), ("output", row.outputs, row.making)):
+        count = np.sum([port.holds(gpus) for port in ports], axis=0)
+        if (count != 1).any():
+            return f"has {int(count[count != 1][0])} {what}s for {gpus_text(np.unique(gpus[count != 1]))}, not 1"
+    return ""
+
+
 def _volume(row: Row) -> str:
-    sizes = (row.move.elements, row.move.bytes) if row.move else ()
+    sizes = (row.move.elements, row.move.bytes, row.move.least or 1, row.move.total or 1) if row.move else ()
     odd = next((size for size in sizes if isinstance(size, str) and not _is_size(size)), None)
     return "" if odd is None else f"sends {odd}, which is no size"
 
@@ -159,4 +182,20 @@ def _share(share: Share, gpus: int) -> str:
     merged = share.merged
     if merged is not None and (merged.shape != (gpus, share.parts) or merged.dtype.kind != "b"):
         return f"merged addends as {merged.dtype} {merged.shape}, of {share.parts} on {gpus} GPUs"
+    return _order(share)
+
+
+def _order(share: Share) -> str:
+    """What is wrong with an order of unequal parts, or nothing."""
+    if not unequal(share.order):
+        return ""
+    if share.steps > 1:
+        return "parts that are not equal pass by"
+    odd = next((f"order {order} {wrong}" for n, order in share.order if (wrong := problem_of(order, n))), "")
+    if odd or prod(count for count, _ in share.order) != share.parts:
+        return odd or f"an order of other than {share.parts} parts"
+    try:
+        portions(share.order)
+    except ValueError as error:
+        return str(error)
     return ""

@@ -2,6 +2,7 @@
 
 * the sizes of the distinct parts add up to the global size, for ALL sizes: a cut size is written n = parts · m with
   a fresh m, the axes being symbols too, and `distinct parts · m == n` must hold as an identity of polynomials
+* of parts that are not equal the units add up, n = units · m: so many of ⌈units/parts⌉ and so many of ⌊units/parts⌋
 * that n is such a product is a precondition (`tp | heads`; `2·cp | seq_len` where cp cuts it zigzag), listed once, and
   held against the bound numbers
 * result names and sizes follow from the operands by each operator's own rule (well-formed modules only)
@@ -12,18 +13,33 @@ Nothing is simplified and nothing is searched; what cannot be proven is an error
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
-from ...ir.dims import Size, Sizes, product, same, symbol, text
+from ...ir.dims import Size, Sizes, as_number, number, product, same, symbol, text
 from ...ir.layout import Dim
 from ...ir.mesh import Mesh
 from ...ir.module import mesh_of, operators, sizes_of
 from ...ir.op import Operator, tensor_of
-from ...ir.orders import axes_of, axis_of, divisor, order_of, still, table_of
+from ...ir.orders import (
+    UNEVEN,
+    Levels,
+    axes_of,
+    axis_of,
+    divisor,
+    fits,
+    is_unequal,
+    listed_sizes,
+    order_of,
+    portions,
+    still,
+    table_of,
+    unequal,
+)
 from . import conservation
 from .division import Answer, Division, divide
 from .findings import axes_text, finding
@@ -54,7 +70,7 @@ def check(module: ModuleOp) -> tuple[list[Diagnostic], Proof]:
     """Every dimension whose parts do not, or not provably, add up; and the proof for the others."""
     mesh, sizes = mesh_of(module), sizes_of(module)
     cuts = _cuts(module)
-    judged = [_Judged(dim, op, *_judge(dim, mesh, sizes)) for dim, op in cuts.items()]
+    judged = [_Judged(dim, op, *_judge(dim, mesh, sizes), _dealt(dim, mesh, sizes)) for dim, op in cuts.items()]
     lost, kept = conservation.check(module)
     found = [diagnostic for one in judged for diagnostic in one.diagnostics(mesh)]
     proven = tuple(one.fact() for one in judged if one.stands)
@@ -85,22 +101,52 @@ def _judge(dim: Dim, mesh: Mesh, sizes: Sizes) -> tuple[bool, Division]:
     known = mesh.sizes
     if missing := [axis for axis in axes_of(dim.cuts) if axis not in known]:
         return True, Division(Answer.UNKNOWN, f"missing: the size of axis {missing[0]}")
-    return adds_up(dim), divide(_runs(dim, mesh), dim.size, sizes)
+    try:
+        return adds_up(dim) and _units_add_up(dim, mesh), divide(_runs(dim, mesh), dim.size, sizes)
+    except ValueError as error:
+        return True, Division(Answer.UNKNOWN, str(error))
+
+
+def _dealt(dim: Dim, mesh: Mesh, sizes: Sizes) -> str:
+    """`4 · 86 + 8 · 85 = 1024`; nothing where parts are equal, or are none."""
+    whole, cuts = as_number(sizes.shown(dim.size)), _nested(dim, mesh) if set(dim.axes) <= set(mesh.axes) else ()
+    if not (isinstance(whole, int) and unequal(cuts) and fits(cuts, whole)):
+        return ""
+    units, held = portions(cuts)
+    counts = Counter((held * whole // units).tolist())
+    added = " + ".join(f"{count} · {size}" for size, count in sorted(counts.items(), reverse=True))
+    return f"{added} = {sum(size * count for size, count in counts.items())}"
+
+
+def _units_add_up(dim: Dim, mesh: Mesh) -> bool:
+    """Of parts that are not equal: distinct sizes · their number == global size, for every size of a unit."""
+    units, held = portions(_nested(dim, mesh))
+    unit = symbol(f"{dim.name}'")
+    counts = Counter(held.tolist())
+    return same(sum((count * each * unit for each, count in counts.items()), start=number(0)), units * unit)
+
+
+def _nested(dim: Dim, mesh: Mesh) -> Levels:
+    return tuple((mesh.size((axis_of(cut),)), order_of(cut)) for cut in dim.cuts)
 
 
 def _runs(dim: Dim, mesh: Mesh) -> int:
     """Into how many equal runs of indices the cuts divide a dimension: parts, or more where their order needs it."""
-    return divisor(tuple((mesh.size((axis_of(cut),)), order_of(cut)) for cut in dim.cuts))
+    return divisor(_nested(dim, mesh))
 
 
 def _runs_text(cuts: tuple[str, ...]) -> str:
     """
     >>> _runs_text(("dp", "cp zigzag")), _runs_text(("ep [3, 0, 2, 1]", "tp"))
     ('dp·2·cp', 'lcm(4, ep·tp)')
+    >>> _runs_text(("dp uneven 1024",)), _runs_text(("dp (3, 2, 2)", "cp"))
+    ('1024', '7·cp')
     """
     if not cuts:
         return ""
     (axis, order), inner = (axis_of(cuts[0]), still(order_of(cuts[0]))), _runs_text(cuts[1:])
+    if units := sum(listed_sizes(order)) or order.removeprefix(UNEVEN).strip() * is_unequal(order):
+        return "·".join(filter(None, (str(units), inner)))
     if table := table_of(order):
         return f"lcm({len(table)}, {axis}·{inner})" if inner else str(len(table))
     return "·".join(filter(None, ("2" if order == "zigzag" else "", axis, inner)))
@@ -132,6 +178,8 @@ class _Judged:
     op: Operator
     adds_up: bool
     division: Division
+    dealt: str = ""
+    """Of parts that are not equal, how they add up."""
 
     @property
     def stands(self) -> bool:
@@ -143,7 +191,8 @@ class _Judged:
 
     def fact(self) -> str:
         parts, cuts, name = axes_text(axes_of(self.dim.cuts)), axes_text(self.dim.cuts), self.dim.name
-        return f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({cuts}); {self.division.because}"
+        says = f"{name} = {text(self.dim.size)}: {parts} parts of {name} / ({cuts}); {self.division.because}"
+        return f"{says}; {self.dealt}" if self.dealt else says
 
     def precondition(self) -> Precondition:
         holds = True if self.division.answer is Answer.HOLDS else None

@@ -46,6 +46,8 @@ def divide(parts: int, size: Size, sizes: Sizes) -> Division:
     if isinstance(value, int):
         fixed = bool(free_symbols(size)) and as_number(general) is not None
         return _numbers(parts, value, Answer.PROVEN if fixed else Answer.HOLDS)
+    if _is_whole(sizes.shown(size) / parts):
+        return Division(Answer.HOLDS, f"{text(sizes.shown(size))} is a multiple of {parts}")
     if free_symbols(size) <= {name for name, _ in sizes.bound}:
         return Division(Answer.ASSUMED, f"for every {text(sizes.shown(size))} divisible by {parts}")
     return _sample(parts, size, sizes) or Division(Answer.UNKNOWN, f"missing: {parts} divides {text(general)}")

@@ -2,11 +2,12 @@
 
 heads = 64 / tp.0 / tp.1     kv_heads = 8 / tp.0                     as far as the axes divide it; the rest holds copies
 heads = 64 / tp zigzag       kv_heads = 8 / tp zigzag                as far as whole runs of the order divide it
+heads = 64 / tp uneven 8     kv_heads = 8 / tp uneven 8              in the same units
 batch_size / dp, seq_len / cp                  expert_tokens / dp / cp
 expert_tokens / ep           sources / ep      both follow the tokens, which this operator does not have
 
-Routed tokens lie in any order, so that they follow axes, not orders. What numbers parts (kv_parts) is cut into as many
-as they are (kv_len), in runs, and passed over in time where they are.
+Routed tokens lie in any order, so that they follow axes and how great parts are, not orders. What numbers parts
+(kv_parts) is cut into as many as they are (kv_len), in runs, and passed over in time where they are.
 """
 
 from __future__ import annotations
@@ -47,5 +48,5 @@ def _prefix(cuts: tuple[str, ...], size: Size, mesh: Mesh) -> tuple[str, ...]:
     in_runs = next((n for n, (count, order) in enumerate(nested) if orders.runs(order, count) is None), len(cuts))
     if not isinstance(whole, int):
         return cuts[:in_runs]
-    fitting = (n for n in range(in_runs, 0, -1) if whole % orders.divisor(tuple(nested[:n])) == 0)
+    fitting = (n for n in range(in_runs, 0, -1) if orders.fits(tuple(nested[:n]), whole))
     return cuts[: next(fitting, 0)]

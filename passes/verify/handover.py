@@ -129,7 +129,7 @@ def _along(axis: int, one: _Cache, other: _Cache, gpus: np.ndarray) -> Iterator[
     if rows > room or (rows < room and name != "kv_len"):
         yield f"finds another {name} than was left", str(rows), str(room)
         return
-    first, second = (orders.indices(cuts, size) for cuts, size in zip(levels, (rows, room), strict=True))
+    first, second = (orders.pieces(cuts, size) for cuts, size in zip(levels, (rows, room), strict=True))
     parts = np.stack([np.zeros_like(gpus) if share is None else share.of[gpus] for share in shares])
     for had, wanted in np.unique(parts, axis=1).T.tolist():
         have, want = first[had], second[wanted]

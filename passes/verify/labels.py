@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
 
+import numpy as np
+
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, EdgeKind, Kind, Link, Port, Row
-from ...ir.dims import Size, number, parse, same
+from ...ir.dims import Size, as_number, number, parse, same
 from ...ir.layout import DTYPE_BITS
 from ...ir.local import plain
 from ...ir.module import offset_in
@@ -88,23 +90,53 @@ def _move(row: Row, op: Operator) -> str:
 def _sent(row: Row, op: Mover) -> str:
     """Elements and bytes that a member sends in all steps. Labels do not say how many rounded dimensions have."""
     assert row.move is not None
-    before, after = (_elements(port) for port in (row.reads[0], row.outputs[0]))
+    if max(len(row.reads), len(row.outputs)) > 1:
+        return _sent_unequal(row, op)
+    before, after = (_elements(ports[0]) for ports in (row.reads, row.outputs))
     if isinstance(op, Collective):
         elements = got = op.sent(before, after, row.places.shape[1]) * row.reads[0].steps
+    elif row.pairs is None:
+        elements, got = before, after
     else:
         elements, got = _elements(row.reads[0], whole=True) * number(busiest(row)), after
-    each = number(Fraction(DTYPE_BITS.get(row.reads[0].dtype, 0), 8))
-    stated = (row.move.elements, row.move.bytes)
-    pairs = (("sends", elements, stated), ("receives", got, row.move.received or stated))
-    for verb, count, said in pairs:
-        for what, wanted, size in zip(("elements", "bytes"), (count, count * each), said, strict=True):
-            if not _is(size, wanted):
-                return f"says it {verb} {size} {what}, not {plain(wanted)}"
-    return ""
+    return _said(row, [elements], got)
+
+
+def _sent_unequal(row: Row, op: Mover) -> str:
+    """The same where members hold unequal parts; in all groups the same member holds as much."""
+    if not isinstance(op, Collective):
+        return "sends values of several sizes"
+    before, after = (np.stack([port.holds(row.places) for port in ports]) for ports in (row.reads, row.outputs))
+    if any((holds != holds[:, :1]).any() for holds in (before, after)):
+        return "joins groups whose members hold parts of other sizes"
+    held = [
+        [_elements(ports[at]) for at in holds[:, 0].argmax(axis=0)]
+        for ports, holds in ((row.reads, before), (row.outputs, after))
+    ]
+    return _said(row, op.each_sent(held[0], held[1]))
 
 
 def _elements(port: Port, whole: bool = False) -> Size:
     return prod((_size(size) for size in (port.whole if whole else port.local)), start=number(1))
+
+
+def _said(row: Row, sent: list[Size], got: Size | None = None) -> str:
+    """Where a row says that its members send, or receive, anything else than this."""
+    move = row.move
+    assert move is not None
+    each = number(Fraction(DTYPE_BITS.get(row.reads[0].dtype, 0), 8))
+    most, least = (pick(sent, key=lambda size: as_number(size) or 0) for pick in (max, min))
+    wanted = [("sends", "elements", move.elements, most), ("sends", "bytes", move.bytes, most * each)]
+    if got is not None:
+        said = move.received or (move.elements, move.bytes)
+        wanted += [("receives", "elements", said[0], got), ("receives", "bytes", said[1], got * each)]
+    else:
+        wanted += [("sends", "elements at least", move.least, least)]
+        wanted += [("sends", "elements in all", move.total, sum(sent, start=number(0)))]
+    for verb, what, said, right in wanted:
+        if said is None or not _is(said, right):
+            return f"says it {verb} {said} {what}, not {plain(right)}"
+    return ""
 
 
 def _is(said: int | str, wanted: Size) -> bool:

@@ -5,7 +5,7 @@
 * operands and result agree, name by name of the joint space, on which axes cut it, and in which order
 * a name that must be whole is uncut; an axis cuts at most one name that is free
 * a name that follows others by a relation (kv_heads: heads) is cut as they are, as far as that divides it; what lies
-  in any order (routed tokens) has none
+  any order (routed tokens) has none but the sizes of parts that are not equal
 * what passes by in time does so as operators allow (`time`)
 * debts are owed, passed on and paid as operators allow (`debts`); moves make what they say (`movers`)
 * computation is on one pool of GPUs; the total input and output are whole, paid and on the host
@@ -28,7 +28,7 @@ from ...ir.op import Operator, tensor_of
 from ...ir.ops import UNORDERED
 from ...ir.ops.move import Mover
 from ...ir.ops.program import InputOp, OutputOp, RepeatOp
-from ...ir.orders import axes_of, in_space
+from ...ir.orders import axes_of, in_space, only_sizes
 from ...ir.types import TensorType
 from . import debts, movers, time
 from .findings import axes_text, debts_text, finding
@@ -70,9 +70,9 @@ def _value(op: Operator, mesh: Mesh) -> Iterator[Diagnostic]:
     if twice := [axis for axis in (*used, *passing) if used.count(axis) > 1 or passing.count(axis) > 1]:
         yield finding("layout", op, f"axis {twice[0]} appears twice in a type", actual=str(TensorType(tensor)))
     for dim in tensor.dims:
-        if dim.name in UNORDERED and dim.cuts != dim.axes:
+        if dim.name in UNORDERED and dim.cuts != (free := tuple(map(only_sizes, dim.cuts))):
             problem = f"rows of {dim.name} lie in any order, so that their parts have none"
-            yield finding("layout", op, problem, expected=axes_text(dim.axes), actual=axes_text(dim.cuts))
+            yield finding("layout", op, problem, expected=axes_text(free), actual=axes_text(dim.cuts))
     if len({kind_of(owed) for owed in tensor.owes}) > 1:
         yield finding("layout", op, "a value owes debts of two kinds", actual=debts_text(tensor.owes))
 

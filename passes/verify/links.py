@@ -94,7 +94,8 @@ def _text(port: Port) -> str:
 
 def _fed(deployment: Deployment, row: Row, slot: int, links: list[Link]) -> Iterator[Diagnostic]:
     """Is the value made exactly once on every GPU that reads it?"""
-    name, sources = row.inputs[slot].tensor, [deployment.rows[link.source] for link in links]
+    port, sources = row.inputs[slot], [deployment.rows[link.source] for link in links]
+    name = port.tensor
     if not links or (row.on_host and len(links) > 1):
         problem = f"input {slot} ({name}) is fed by {len(links)} links"
         yield about("DIM5", row, problem, expected="1", actual=str(len(links)))
@@ -102,10 +103,11 @@ def _fed(deployment: Deployment, row: Row, slot: int, links: list[Link]) -> Iter
     if row.on_host or all(source.on_host and len(sources) == 1 for source in sources):
         return
     times = np.zeros(deployment.gpus, dtype=np.int64)
-    for source in sources:
-        made = source.making
-        times[made if made.size else slice(None)] += 1
+    for link, source in zip(links, sources, strict=True):
+        made = source.making if not source.on_host else np.arange(deployment.gpus)
+        times[made[source.outputs[link.output].holds(made)]] += 1
     readers = np.unique(row.reading)
+    readers = readers[port.holds(readers)]
     if (missing := readers[times[readers] == 0]).size:
         made = np.unique(np.concatenate([source.making.reshape(-1) for source in sources]))
         problem = f"{gpus_text(missing)} read what {sources[0].op} makes on {gpus_text(made)}"

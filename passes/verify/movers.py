@@ -4,7 +4,8 @@
 * reduce_scatter, slice        the axes cut nothing before and cut `dim` innermost after
 * all_gather                   the axes cut `dim` innermost before, and nothing after
 * all_to_all                   the axes move from innermost in `dim` to innermost in `to`
-                               (from and to anywhere in a dimension whose parts have no order: routed tokens)
+                               (from and to anywhere in a dimension whose parts are equal and have no order: routed
+                               tokens)
 * all of these                 the order stated is that in which the axes cut what is joined before, what is split after
 * rotate                       the axes cut `dim` innermost, and their parts pass by after, each of them once
 * none of the others           runs over axes whose parts pass by, or changes what does
@@ -82,8 +83,13 @@ def _kind(op: Mover) -> str:
 
 def _unordered(tensor: Tensor) -> Tensor:
     """The tensor with axes sorted wherever their order means nothing."""
-    free = {dim.name: tuple(sorted(dim.cuts)) for dim in tensor.dims if dim.name in UNORDERED}
+    free = {dim.name: tuple(sorted(dim.cuts)) for dim in tensor.dims if _is_free(dim.name, dim.cuts)}
     return replace(tensor.cut(free), owes=tuple(sorted(tensor.owes)))
+
+
+def _is_free(name: str, cuts: Axes) -> bool:
+    """Does it mean nothing which of the cuts lies outside? Not where they make parts of several sizes."""
+    return name in UNORDERED and axes_of(cuts) == cuts
 
 
 def _over(op: Mover) -> Axes:
@@ -139,7 +145,7 @@ def _scattered(axes: Axes, dim: str, order: StringAttr | None, before: Tensor) -
 
 def _gathered(axes: Axes, dim: str, order: StringAttr | None, before: Tensor) -> Tensor:
     cuts = _cuts(before, dim)
-    if dim in UNORDERED and set(axes) <= set(cuts):
+    if _is_free(dim, cuts) and set(axes) <= set(cuts):
         return before.cut({dim: tuple(axis for axis in cuts if axis not in axes)})
     if axes_of(cuts[len(cuts) - len(axes) :]) != axes:
         raise _Illegal(f"joins {dim} over {axes_text(axes)}, but it is cut by {axes_text(cuts)}")

@@ -1,13 +1,15 @@
 """The deployment cannot deadlock by its order. Guarantees:
 
-* the members of a collective are one pool, each in exactly one group; so are the senders of a transfer, and receivers,
-  but those of a step inside a pool, which may be some of it, each once
+* the members of a collective (of all rows of it, where groups hold unequal parts) are one pool, each in exactly one
+  group; so are the senders of a transfer, and receivers, but those of a step inside a pool, which may be some of it,
+  each once
 * the programs of all GPUs can run to their end: what a node waits for (its inputs, and on every member the nodes before
   it in that GPU's program) is never waiting for the node itself, so all members meet their collectives in one order
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,9 +30,14 @@ def check(deployment: Deployment) -> list[Diagnostic]:
 
 def _groups(deployment: Deployment) -> Iterator[Diagnostic]:
     pools = [np.sort(pool.gpus) for pool in deployment.pools]
+    rows: dict[object, list[Row]] = defaultdict(list)
     for row in deployment.rows:
         if row.move is not None and not row.on_host:
-            yield from _members(row, pools)
+            inside = row.is_transfer and any(np.isin(row.places, pool).all() for pool in pools)
+            alone = row.operator is None or inside or any(np.array_equal(row.gpus, pool) for pool in pools)
+            rows[row.index if alone else (id(row.operator), row.run)].append(row)
+    for each in rows.values():
+        yield from _members(each, pools)
 
 
 def _in_order_of_rows(deployment: Deployment) -> Iterator[Diagnostic]:
@@ -62,9 +69,11 @@ def _programs(deployment: Deployment, first: np.ndarray) -> tuple[np.ndarray, np
     return nodes[order][:-1][same], nodes[order][1:][same]
 
 
-def _members(row: Row, pools: list[np.ndarray]) -> Iterator[Diagnostic]:
+def _members(rows: list[Row], pools: list[np.ndarray]) -> Iterator[Diagnostic]:
+    row = rows[0]
     inside = row.is_transfer and any(np.isin(row.places, pool).all() for pool in pools)
-    sides = [row.reading, row.making] if row.is_transfer else [row.places]
+    both = [[each.reading for each in rows], [each.making for each in rows]]
+    sides = [np.concatenate([each.reshape(-1) for each in side]) for side in both[: 1 + row.is_transfer]]
     for gpus in sides:
         members, times = np.unique(gpus.reshape(-1).astype(np.int64), return_counts=True)
         if times.max() > 1:

@@ -22,7 +22,7 @@ from zlib import crc32
 import numpy as np
 
 from ...ir.deployment import Deployment, Link, Pool, Port, Row, Share, Size
-from ...ir.orders import CONTIGUOUS, levels
+from ...ir.orders import CONTIGUOUS, levels, unequal, uneven
 
 Extent = tuple[str, Size]
 """A dimension as ports state it: its name and its global size."""
@@ -145,7 +145,7 @@ def _nested(shares: list[Share], grid: _Grid) -> _Span | None:
     for outermost in range(len(common), 0, -1):
         units = prod(count for count, _ in common[:outermost])
         low, high = _extremes([Share(units, share.of // (share.parts // units)) for share in shares], grid, units)
-        if (high - low == 1).all():
+        if (high - low == 1).all() and not any(unequal(cuts[outermost:]) for cuts in orders):
             return _Span(units, low, 1, outermost)
     return None
 
@@ -297,7 +297,7 @@ class _Taken:
         if (id(share), key) not in self.made:
             self.made[id(share), key] = self._rebased(share, self.spans.get(key))
         made = self.made[id(share), key]
-        return made if made.parts > 1 else None
+        return made if made.parts > 1 or (made.of < 0).any() else None
 
     def _rebased(self, share: Share, span: _Span | None) -> Share:
         of = share.of[self.gpus]
@@ -305,5 +305,7 @@ class _Taken:
             return replace(share, of=of, merged=None if share.merged is None else share.merged[self.gpus])
         begin = int(span.begin[self.which]) * share.parts // span.finest
         order = levels(share.order[span.levels :])
+        if unequal(share.order[: span.levels]):  # ports of parts of other sizes speak of no GPU here
+            order = ((1, uneven(1)), *share.order[span.levels :])
         parts = share.parts * span.count // span.finest
         return Share(parts, np.where(of < 0, of, of - begin), order, steps=share.steps)

@@ -162,9 +162,10 @@ def _gathered(deployment: Deployment) -> Iterator[Diagnostic]:
     """Do the GPUs that send to the host hold every part of what it gathers?"""
     for row in deployment.rows:
         if isinstance(row.operator, GatherOp):
-            read = [deployment.rows[link.source] for link in deployment.links if link.target == row.index]
-            sources = [source for source in read if not source.on_host]
-            if sources and (problem := _unequal(sources, row.inputs[:1] * len(sources))):
+            read = [(deployment.rows[k.source], row.inputs[k.input]) for k in deployment.links if k.target == row.index]
+            sources = [(source, port) for source, port in read if not source.on_host]
+            ports = tuple(port for _, port in sources)
+            if sources and (problem := _unequal([source for source, _ in sources], ports)):
                 yield about("coverage", row, f"does not gather {row.inputs[0].tensor} exactly: {problem}")
 
 
@@ -189,7 +190,7 @@ def _unequal(rows: list[Row], ports: tuple[Port, ...]) -> str:
         return wrong
     boxes, owners = [], []
     for row, port in zip(rows, ports, strict=True):
-        gpus = row.gpus
+        gpus = row.gpus[port.holds(row.gpus)]
         box = np.zeros(len(gpus), dtype=np.int64)
         for share in _cut(port):
             of = share.of[gpus]

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, Row, Share, Size
-from ...ir.orders import CONTIGUOUS, Levels, divisor, indices
+from ...ir.orders import CONTIGUOUS, Levels, divisor, pieces
 from .rows import about, gpus_text
 
 
@@ -88,7 +88,7 @@ def _common(a: Share | None, b: Share | None, points: int, pairs: np.ndarray) ->
     owners = []
     for share in (a, b):
         owner = np.empty(points, dtype=np.int64)
-        for part, held in enumerate(indices(_levels(share), points)):
+        for part, held in enumerate(pieces(_levels(share), points)):
             owner[held] = part
         owners.append(owner)
     table = np.zeros((a.parts if a else 1, b.parts if b else 1), dtype=np.int64)

@@ -1,7 +1,8 @@
 """Guarantees that the GPUs of a pool together hold every weight: parts × replicas = GPUs.
 
 For every weight, each GPU's parts are computed from its coordinates on the mesh; the distinct ones must not overlap,
-must fill the weight, and must be held by equally many GPUs. In any order, parts of different numbers are disjoint.
+must fill the weight, and must be held by equally many GPUs. In any order, parts of different numbers are disjoint, and
+all of them together are the dimension, whether or not they are equal.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ...diagnostics import Diagnostic
 from ...ir.dims import as_number
-from ...ir.layout import Tensor
+from ...ir.layout import Dim, Tensor
+from ...ir.local import levels
 from ...ir.mesh import Mesh
 from ...ir.module import mesh_of, operators
 from ...ir.op import tensor_of
 from ...ir.ops.program import Resident
+from ...ir.orders import CONTIGUOUS, fits
 from .findings import finding
 
 
@@ -38,30 +41,26 @@ def held(mesh: Mesh, weight: Tensor) -> str:
     """What is wrong with how a pool holds a weight, or nothing. Unknown axes and sizes are others' findings."""
     if weight.pool not in mesh.pools or not set(weight.axes) <= set(mesh.axes_of(weight.pool)):
         return ""
-    sizes = [as_number(dim.size) for dim in weight.dims]
-    starts = [mesh.coordinate(weight.pool, dim.axes) for dim in weight.dims]
-    lengths = [_length(size, mesh.size(dim.axes)) for size, dim in zip(sizes, weight.dims, strict=True)]
-    if 0 in lengths:
+    if not all(_is_cut(mesh, dim) for dim in weight.dims):
         return ""
-    return _tiles([int(size or 0) for size in sizes], lengths, starts)
+    parts = [mesh.coordinate(weight.pool, dim.axes) for dim in weight.dims]
+    return _tiles([mesh.size(dim.axes) for dim in weight.dims], parts)
 
 
-def _length(size: object, parts: int) -> int:
-    """The length of a part, 0 where there is none."""
-    return size // parts if isinstance(size, int) and size % parts == 0 else 0
+def _is_cut(mesh: Mesh, dim: Dim) -> bool:
+    """Are its parts whole numbers of indices?"""
+    size, cuts = as_number(dim.size), levels(mesh, dim.cuts) or ((mesh.size(dim.axes), CONTIGUOUS),)
+    return isinstance(size, int) and fits(cuts, size)
 
 
-def _tiles(sizes: list[int], lengths: list[int], parts: list[np.ndarray]) -> str:
-    """Do the boxes [part · length, (part + 1) · length) fill the whole without overlap, each equally often?"""
-    for size, length, part in zip(sizes, lengths, parts, strict=True):
-        if part.size and (int(part.max()) + 1) * length > size:
-            return f"a part ends at {(int(part.max()) + 1) * length} of {size}"
+def _tiles(counts: list[int], parts: list[np.ndarray]) -> str:
+    """Is every box of one part of each dimension there, each equally often?"""
     box = np.zeros(parts[0].shape if parts else (1,), dtype=np.int64)
-    for size, length, part in zip(sizes, lengths, parts, strict=True):
-        box = box * (size // length) + part
+    for count, part in zip(counts, parts, strict=True):
+        box = box * count + part
     boxes, copies = np.unique(box, return_counts=True)
-    if len(boxes) * prod(lengths) != prod(sizes):
-        return f"{len(boxes)} distinct parts of {prod(lengths)} elements, of {prod(sizes)}"
+    if len(boxes) != prod(counts):
+        return f"{len(boxes)} distinct parts of {prod(counts)}"
     if copies.min() != copies.max():
         return f"some parts have {copies.min()} copies, others {copies.max()}"
     return ""

@@ -32,7 +32,7 @@ from ...ir.op import Operator, attribute, retype, tensor_of
 from ...ir.ops.assign import AssignOp
 from ...ir.ops.moe import CountOp, DispatchOp
 from ...ir.ops.program import WeightOp
-from ...ir.orders import CONTIGUOUS, indices
+from ...ir.orders import CONTIGUOUS, pieces
 from ...ir.slots import EACH_GPU, Slots
 from ...ir.types import TensorType
 from .findings import finding
@@ -202,8 +202,8 @@ def _misplaced(op: WeightOp, slots: Slots, mesh: Mesh) -> str:
             return f"{count} slots or redundant ones, not {wanted}"
     if few := [f"{expert}: {copies[expert]} of {count}" for expert, count in slots.replicas if copies[expert] != count]:
         return f"slots of expert {few[0]}"
-    held = indices(levels(mesh, dim.cuts) or ((parts, CONTIGUOUS),), len(op.table))
-    rows = [sorted(op.table[slot] for slot in own) for own in held.tolist()]
+    held = pieces(levels(mesh, dim.cuts) or ((parts, CONTIGUOUS),), len(op.table))
+    rows = [sorted(op.table[slot] for slot in own.tolist()) for own in held]
     if slots.placement and rows != [sorted(own) for own in slots.placement]:
         return "GPUs hold other experts than the placement lists"
     return ""

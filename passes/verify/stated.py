@@ -1,7 +1,8 @@
 """What ports state, row by row. Guarantees:
 
 * DIM2: in every port, local size × distinct parts = global size (of a merged dimension rounded up), as polynomials; a
-  global size that is a number is a multiple of the runs that its order is made of
+  global size that is a number is a multiple of the runs that its order is made of; where parts are not equal, the local
+  size is that of the part of every GPU that the port speaks of
 * DIM3: names, global sizes and type of a row's result follow from those of its operands by its operator's own rule;
   what only moves, splits or joins changes none of them
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, Port, Row, Size
 from ...ir.dims import Size as Symbolic
@@ -17,7 +20,7 @@ from ...ir.dims import Sizes, number, parse, same
 from ...ir.layout import Dim, Tensor
 from ...ir.local import plain
 from ...ir.op import Operator, tensor_of
-from ...ir.orders import divisor
+from ...ir.orders import divisor, portions, unequal
 from .rows import about
 
 
@@ -25,16 +28,38 @@ def check(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
     """Every port whose sizes do not fit. `sizes`: what the model's symbols stand for."""
     found: list[Diagnostic] = []
     for row in deployment.rows:
-        for port in dict.fromkeys((*row.inputs, *row.outputs, *row.weights)):
+        for port, gpus in _ports(row):
             found += _parts(row, port)
+            found += _unequal(row, port, gpus)
         found += _rule(row, sizes)
     return found
+
+
+def _ports(row: Row) -> list[tuple[Port, np.ndarray]]:
+    """Every port once, with the GPUs that it may speak of."""
+    found = dict.fromkeys((*row.outputs, *row.weights), row.making) | dict.fromkeys(row.inputs, row.reading)
+    return list(found.items())
+
+
+def _unequal(row: Row, port: Port, gpus: np.ndarray) -> Iterator[Diagnostic]:
+    """Of parts that are not equal: is the local size that of each GPU's, and does anyone have such a part?"""
+    for name, local, whole, share in zip(port.names, port.local, port.whole, port.shares, strict=False):
+        if share is not None and unequal(share.order):
+            among = gpus[port.holds(gpus)] if gpus.size else np.flatnonzero(share.of >= 0)
+            parts, held = portions(share.order)
+            for each in np.unique(held[share.of[among]]).tolist():
+                if not same(_size(local) * number(parts), _size(whole) * number(each)):
+                    problem = f"{port.tensor}: {each}/{parts} of {name}={whole} are not {local}"
+                    yield about("DIM2", row, problem, expected=f"{name}={whole}·{each}/{parts}", actual=str(local))
+            if not among.size:
+                yield about("DIM2", row, f"{port.tensor}: no GPU holds {name}={local} of {whole}")
 
 
 def _parts(row: Row, port: Port) -> Iterator[Diagnostic]:
     for name, local, whole, share in zip(port.names, port.local, port.whole, port.shares, strict=False):
         parts = share.parts if share else 1
-        if not _fills(local, parts, whole, port.merges.startswith(f"{name} =")):
+        equal = share is None or not unequal(share.order)
+        if equal and not _fills(local, parts, whole, port.merges.startswith(f"{name} =")):
             problem = f"{port.tensor}: {parts} parts of {name}={local} are not {whole}"
             yield about("DIM2", row, problem, expected=f"{name}={whole} in all", actual=f"{parts} · {local}")
         if share and isinstance(whole, int) and whole % (runs := divisor(share.order)):

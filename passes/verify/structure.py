@@ -110,6 +110,8 @@ def _tensor(tensor: Tensor, is_size: Callable[[Size], bool]) -> Iterator[str]:
         for order in map(orders.order_of, dim.cuts):
             if problem := orders.problem(order):
                 yield f"{dim.name} is cut in order {order}, which {problem}"
+            elif order == orders.UNEVEN:
+                yield f"{dim.name} is cut {order}, which does not say how many units are dealt"
 
 
 def _is_size(sizes: Sizes, size: Size) -> bool:

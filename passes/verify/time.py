@@ -3,6 +3,7 @@
 * it begins in a rotation and nowhere else; who reads it reads the part of the same step
 * no operator needs it whole or joins its parts, but what accumulates them (a merge), or makes something of each
 * members of any other communication hold the same part at every step
+* the parts are equal, so that a node states what it holds at whichever step
 * a rotation's shifts bring every member every part exactly once: one shift less than there are members
 """
 
@@ -16,11 +17,15 @@ from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, Port, Row
 from ...ir.op import Operator, tensor_of
 from ...ir.ops.move import Mover, RotateOp
+from ...ir.orders import is_unequal, order_of
 from .rows import about
 
 
 def laws(op: Operator) -> Iterator[str]:
     """What is wrong with an operator by its types."""
+    for dim in tensor_of(op.out).dims:
+        if dim.times and any(is_unequal(order_of(cut)) for cut in dim.cuts):
+            yield f"parts of {dim.name} pass by, which are not equal"
     result = {dim.name for dim in tensor_of(op.out).dims if dim.times}
     read = {
         op.operand_names(i)[d.name] for i, value in enumerate(op.operands) for d in tensor_of(value).dims if d.times

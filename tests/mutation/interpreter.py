@@ -37,7 +37,7 @@ from dagc.ir.ops.move import (
 from dagc.ir.ops.program import InputOp, OutputOp
 
 from .arranging import arranged
-from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions
+from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions, speaks
 from .sending import joined
 
 Weights = Callable[[tuple[str, int | None], tuple[int, ...]], np.ndarray]
@@ -118,12 +118,14 @@ class Machine:
         if any(_next(programs[member], at[member]) is not event for member in event.members):
             return False
         links = [link for slot in range(len(event.row.inputs)) for link in self.into[event.row.index, slot]]
-        sources = [(*self._source(event, link), link.output) for link in links]
+        sources = [self._source(event, link) for link in links]
         across = [source for source in sources if source[0].on_host != event.row.on_host]
         return all(self._is_made(*source) for source in across)
 
     def _is_made(self, source: Row, number: int, output: int) -> bool:
-        gpus = [HOST] if source.on_host else source.gpus.tolist()
+        if source.on_host:
+            return self.values.get((source.index, 0, HOST), (-1, None))[0] == number
+        gpus = [gpu for gpu in source.gpus.tolist() if speaks(source.outputs[output], gpu)]
         return all(self.values.get((source.index, output, gpu), (-1, None))[0] == number for gpu in gpus)
 
     def _programs(self) -> dict[int, list[Event]]:
@@ -150,7 +152,7 @@ class Machine:
             (gpu,) = event.members
             pieces = arranged(row, gpu, [self._read(event, slot, gpu) for slot in range(len(row.inputs))])
             return {(output, gpu): piece for output, piece in enumerate(pieces)}
-        return {(0, gpu): piece for gpu, piece in self._first(event, op).items()}
+        return {(_speaking(row.outputs, gpu), gpu): piece for gpu, piece in self._first(event, op).items()}
 
     def _first(self, event: Event, op: Operator) -> dict[int, Piece]:
         """What an operator makes, by GPU."""
@@ -165,7 +167,7 @@ class Machine:
             case TransferOp():
                 made = self._sent(event)
             case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp() | RotateOp():
-                group = [self._read(event, 0, gpu) for gpu in event.members]
+                group = [self._read(event, _speaking(row.reads, gpu), gpu) for gpu in event.members]
                 made = dict(zip(event.members, exchanged(op, row.reads[0].names, group), strict=True))
             case SliceOp() | UnpaidOp():
                 (gpu,) = event.members
@@ -186,33 +188,44 @@ class Machine:
             return self._weight(event, event.row.reads[slot], gpu)
         found = []
         for link in self.into[event.row.index, slot]:
-            source, number = self._source(event, link)
+            source, number, output = self._source(event, link)
             if source.on_host and gpu != HOST:
-                made = self._value(source, link.output, HOST, number)
-                part = positions(source.outputs[link.output], gpu)
+                made = self._value(source, 0, HOST, number)
+                part = positions(source.outputs[output], gpu)
                 found.append(Piece(made.data[np.ix_(*part)]))
-            elif gpu in source.making or source.on_host:
-                found.append(self._value(source, link.output, gpu, number))
+            elif source.on_host or gpu in source.making:
+                found += [self._value(source, output, gpu, number)] * speaks(source.outputs[output], gpu)
         if len(found) != 1:
             raise Stuck(f"{event.row.op}: {len(found)} links feed input {slot} on GPU {gpu}")
         return found[0]
 
-    def _source(self, event: Event, link: Link) -> tuple[Row, int]:
-        """The row a link reads in this round, and the round of that row: what enters a body is later what left it."""
+    def _source(self, event: Event, link: Link) -> tuple[Row, int, int]:
+        """The row a link reads in this round, the round of that row, and its output: what enters a body is later what
+        left it.
+        """
         source, repeat = self.deployment.rows[link.source], event.row.repeat
         if repeat is not None and source.repeat == repeat:
-            return source, event.round
+            return source, event.round, link.output
         if repeat is not None and event.round:
-            return self._yielded(repeat), event.round - 1
-        return source, source.repeat.count - 1 if source.repeat else 0
+            row, output = self._yielded(repeat, (link.source, link.output))
+            return row, event.round - 1, output
+        return source, source.repeat.count - 1 if source.repeat else 0, link.output
 
-    def _yielded(self, repeat: Repeat) -> Row:
-        rows = self.deployment.rows
-        entering = {k.source for k in self.deployment.links if _crosses(rows, k) and rows[k.target].repeat == repeat}
-        leaving = {k.source for k in self.deployment.links if _crosses(rows, k) and rows[k.source].repeat == repeat}
-        if len(entering) != 1 or len(leaving) != 1:
+    def _yielded(self, repeat: Repeat, entered: tuple[int, int]) -> tuple[Row, int]:
+        """What leaves on the GPUs on which this came in; of unequal parts those of a size."""
+        rows, links = self.deployment.rows, [k for k in self.deployment.links if _crosses(self.deployment.rows, k)]
+        entering = {(k.source, k.output) for k in links if rows[k.target].repeat == repeat}
+        leaving = {(k.source, k.output) for k in links if rows[k.source].repeat == repeat}
+        alike = [key for key in leaving if self._gpus(*key) == self._gpus(*entered)]
+        if len(entering) == len(leaving) == 1:
+            alike = list(leaving)
+        if len(entering) != len(leaving) or len(alike) != 1:
             raise Stuck("a repeated body carries one value")
-        return rows[leaving.pop()]
+        return rows[alike[0][0]], alike[0][1]
+
+    def _gpus(self, row: int, output: int) -> set[int]:
+        made = self.deployment.rows[row]
+        return {gpu for gpu in made.making.ravel().tolist() if speaks(made.outputs[output], gpu)}
 
     def _value(self, source: Row, output: int, gpu: int, number: int) -> Piece:
         made, piece = self.values.get((source.index, output, gpu), (-1, None))
@@ -222,16 +235,16 @@ class Machine:
 
     def _gathered(self, event: Event) -> Piece:
         """The total output on the host. Copies must agree, and nothing may be missing."""
-        (link,) = self.into[event.row.index, 0]
-        source, number = self._source(event, link)
-        port = event.row.inputs[0]
-        whole = np.full([int(size) for size in port.whole], np.nan)
-        for gpu in source.gpus.tolist():
-            at = np.ix_(*positions(port, gpu))
-            piece = self._value(source, link.output, gpu, number).data
-            if not np.allclose(np.where(np.isnan(whole[at]), piece, whole[at]), piece, rtol=1e-9, atol=1e-9):
-                raise Stuck("copies of the output differ")
-            whole[at] = piece
+        whole = np.full([int(size) for size in event.row.inputs[0].whole], np.nan)
+        for slot, port in enumerate(event.row.inputs):
+            (link,) = self.into[event.row.index, slot]
+            source, number, output = self._source(event, link)
+            for gpu in self._gpus(source.index, output):
+                at = np.ix_(*positions(port, gpu))
+                piece = self._value(source, output, gpu, number).data
+                if not np.allclose(np.where(np.isnan(whole[at]), piece, whole[at]), piece, rtol=1e-9, atol=1e-9):
+                    raise Stuck("copies of the output differ")
+                whole[at] = piece
         return Piece(whole)
 
     def _sent(self, event: Event) -> dict[int, Piece]:
@@ -331,6 +344,14 @@ def _order(
     if "batch_size" in held and "seq_len" in held:
         return np.add.outer(held["batch_size"] * total["seq_len"], held["seq_len"]).ravel()
     return tokens[0]
+
+
+def _speaking(ports: tuple[Port, ...], gpu: int) -> int:
+    """The one of a row's inputs, or outputs, that speaks of a GPU."""
+    found = [at for at, port in enumerate(ports) if speaks(port, gpu)]
+    if len(ports) > 1 and len(found) != 1 and gpu != HOST:
+        raise Stuck(f"{len(found)} ports speak of a GPU")
+    return found[0] if found else 0
 
 
 def _next(program: list[Event], at: int) -> Event | None:

@@ -53,6 +53,8 @@ def _part(share: Share | None, size: int, gpu: int) -> np.ndarray:
     if share is None or gpu == HOST:
         return np.arange(size)
     part, each = int(share.of[gpu]), size // share.parts
+    if 0 <= part < share.parts and any(_shares_of(order) for _, order in share.order):
+        return dealt(share.order, size)[part]
     if part < 0 or part >= share.parts or size % share.parts:
         raise Stuck(f"GPU {gpu} has no part of {size} in {share.parts}")
     runs = [np.arange(first, first + each) for first in range(0, size, each)]
@@ -66,6 +68,12 @@ def _passing(part: int, steps: int) -> list[int]:
     return [*range(part, first - 1, -1), *range(first + steps - 1, part, -1)]
 
 
+def speaks(port: Port, gpu: int) -> bool:
+    """Does a port of a value in unequal parts speak of a GPU? Any other does of all."""
+    unequal = [s for s in port.shares if s is not None and any(_shares_of(order) for _, order in s.order)]
+    return gpu == HOST or all(share.of[gpu] >= 0 for share in unequal)
+
+
 def dealt(order: Levels, size: int) -> list[np.ndarray]:
     """The indices of every part, from what each order says of one index."""
     parts = [list(range(size))]
@@ -76,6 +84,12 @@ def dealt(order: Levels, size: int) -> list[np.ndarray]:
 
 def _dealt(held: list[int], parts: int, order: str) -> list[list[int]]:
     size, (name, _, block) = len(held), order.partition(" ")
+    if weights := _shares_of(order):
+        weights = weights if len(weights) > 1 else _even(weights[0], parts)
+        if len(weights) != parts or any(weight * size % sum(weights) for weight in weights):
+            raise Stuck(f"{size} as {weights}")
+        ends = [sum(weights[: i + 1]) * size // sum(weights) for i in range(parts)]
+        return [held[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     if order.startswith("["):
         chunks = [int(chunk) for chunk in order[1:-1].split(",")]
         by_chunk = [held[c * size // len(chunks) : (c + 1) * size // len(chunks)] for c in chunks]
@@ -87,6 +101,15 @@ def _dealt(held: list[int], parts: int, order: str) -> list[list[int]]:
         "zigzag": lambda i: min(i * 2 * parts // size, 2 * parts - 1 - i * 2 * parts // size),
     }[name]
     return [[index for i, index in enumerate(held) if whose(i) == part] for part in range(parts)]
+
+
+def _shares_of(order: str) -> list[int]:
+    """Of an order of unequal parts, what it says of how great they are: the sizes listed, or the units to deal."""
+    return [int(n) for n in order.removeprefix("uneven").strip("() ").split(",")] if order[:1] in "(u" else []
+
+
+def _even(units: int, parts: int) -> list[int]:
+    return [len(range(part, units, parts)) for part in range(parts)]
 
 
 def exchanged(op: Operator, names: Sequence[str], group: list[Piece]) -> list[Piece]:
@@ -135,10 +158,12 @@ def added(group: list[Piece], routed: int | None, op: Operator) -> Piece:
 
 
 def _split(piece: Piece, axis: int, routed: int | None, parts: int, order: Levels) -> list[Piece]:
-    if piece.data.shape[axis] % parts:
+    if piece.data.shape[axis] % parts and not order:
         raise Stuck(f"{piece.data.shape[axis]} in {parts} parts")
     if order:
-        return [Piece(piece.data.take(at, axis), piece.tokens) for at in dealt(order, piece.data.shape[axis])]
+        taken = dealt(order, piece.data.shape[axis])
+        tokens = [piece.tokens[at] if axis == routed and piece.tokens is not None else piece.tokens for at in taken]
+        return [Piece(piece.data.take(at, axis), own) for at, own in zip(taken, tokens, strict=True)]
     data = np.split(piece.data, parts, axis=axis)
     tokens = np.split(piece.tokens, parts) if axis == routed and piece.tokens is not None else [piece.tokens] * parts
     return [Piece(d, t) for d, t in zip(data, tokens, strict=True)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from dagc.ir.debts import LSE, SUM
 from dagc.ir.deployment import Deployment, Port, Row, Share
 from dagc.ir.ops import UNORDERED
@@ -58,6 +60,8 @@ def parts(deployment: Deployment) -> Mutants:
             if share is not None and not row.on_host and name not in UNORDERED:
                 for how, misplaced in {"swapped": swapped, "all the first": first_part}.items():
                     lying = shared(port, axis, misplaced(share))
+                    if np.array_equal(misplaced(share).of, share.of):
+                        continue  # the only GPU with a part of its size
                     yield f"{where(row)}, {name} {how}", changed(deployment, row, outputs=(lying,))
                     yield f"{where(row)}, {name} {how}, agreed", agreed(deployment, row, lying)
 

@@ -164,11 +164,11 @@ def other_on_one(share: Share) -> Share:
 
 
 def swapped(share: Share) -> Share:
-    """The first two GPUs that have different parts have each other's."""
+    """The first two GPUs that have different parts have each other's; none where all have the same one."""
     of = share.of.copy()
     first = int(np.flatnonzero(of >= 0)[0])
-    other = int(np.flatnonzero((of >= 0) & (of != of[first]))[0])
-    of[first], of[other] = of[other], of[first]
+    for other in np.flatnonzero((of >= 0) & (of != of[first]))[:1]:
+        of[first], of[other] = of[other], of[first]
     return replace(share, of=of)
 
 

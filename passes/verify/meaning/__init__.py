@@ -12,15 +12,17 @@ It is a test, not a proof: see `Numbers.bound` for how likely a wrong value pass
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
 
 from ....diagnostics import Diagnostic
-from ....ir.deployment import Deployment, Row
+from ....ir.deployment import Deployment, Port, Row
 from ....ir.dims import Sizes
 from ....ir.op import Operator
+from ....ir.ops.move import Mover
 from ..parts import Part, parts
 from ..program import Step
 from ..rows import about
@@ -31,7 +33,7 @@ from .extents import choose
 from .machine import Machine
 from .model import Model
 from .numbers import Field, Floats, Numbers
-from .pieces import Impossible
+from .pieces import Impossible, Value, together
 from .reference import Reference, degree
 from .signature import signature
 
@@ -103,9 +105,10 @@ def _run(
 
 def _compared(machine: Machine, part: Part) -> Diagnostic | None:
     """Run the rows in order, holding every output against the model's value."""
+    owed = _Owed(machine.deployment)
     for row in machine.deployment.rows:
         try:
-            found = _different(machine, row)
+            found = _different(machine, row, owed)
         except Impossible as error:
             return about("DEP3", row, str(error))
         if found is not None:
@@ -113,13 +116,42 @@ def _compared(machine: Machine, part: Part) -> Diagnostic | None:
     return None
 
 
-def _different(machine: Machine, row: Row) -> Difference | None:
+class _Owed:
+    """Addends that rows of one operator make: what they merge to is seen when all of these rows have run."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        owing = [(row, port) for row in deployment.rows for port in row.outputs if port.addend is not None]
+        self.left = Counter(self._key(row, port) for row, port in owing)
+        self.made: dict[object, list[Value]] = defaultdict(list)
+
+    @staticmethod
+    def _key(row: Row, port: Port) -> object:
+        alone = row.operator is None or isinstance(row.operator, Mover)
+        held = tuple(share and (share.parts, share.order, share.of.tobytes()) for share in port.shares)
+        return (row.index if alone else (id(row.operator), row.run)), port.local, held
+
+    def whole(self, row: Row, port: Port, value: Value) -> Value | None:
+        """What to compare: a value, or what its operator's rows make together; None while one of them is to come."""
+        if port.addend is None:
+            return value
+        key = self._key(row, port)
+        if self.left[key] == 1:
+            return value
+        self.made[key].append(value)
+        complete = len(self.made[key]) == self.left[key]
+        return together(self.made[key]) if complete else None
+
+
+def _different(machine: Machine, row: Row, owed: _Owed) -> Difference | None:
     """Run a row; the first output that differs."""
     made, which = machine.run(row), machine.means[row.index]
     if which is None:
         raise Impossible("is no value of the model")
     whole, numbers = machine.reference.of_row(which, row.outputs[0]), machine.reference.numbers
-    for port, value in zip(row.outputs, made, strict=True):
+    for port, made_here in zip(row.outputs, made, strict=True):
+        value = owed.whole(row, port, made_here)
+        if value is None:
+            continue
         held = machine.lies(port, value)
         if port.addend is not None and port.addend.merged is not None:
             found = machine.addends.difference(which, port, value, held, numbers)

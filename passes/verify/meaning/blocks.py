@@ -30,8 +30,8 @@ class Block:
     deployment: Deployment
     means: tuple[Identity | None, ...]
     repeat: Repeat | None
-    yields: tuple[int, ...]
-    """Rows whose values are read after the block."""
+    yields: tuple[tuple[int, int], ...]
+    """Rows and outputs whose values are read after the block."""
 
 
 def blocks(deployment: Deployment) -> Iterator[Block]:
@@ -59,18 +59,20 @@ def _block(deployment: Deployment, means: list[Identity | None], repeat: Repeat 
         if link.source in own and link.target in own
     ]
     made = tuple(replace(row, index=i) for i, row in enumerate([*fed, *rows]))
-    leaving = dict.fromkeys(link.source for link in flows if link.source in own and link.target not in own)
+    leaving = dict.fromkeys((k.source, k.output) for k in flows if k.source in own and k.target not in own)
     return Block(
         replace(deployment, rows=made, links=tuple(links)),
         (*(last(deployment.rows[source], means[source]) for source, _ in sources), *(means[row.index] for row in rows)),
         repeat,
-        tuple(number[source] for source in leaving),
+        tuple((number[source], output) for source, output in leaving),
     )
 
 
 def _fed(deployment: Deployment, row: Row, output: int) -> Row:
     """A row that holds, on every GPU, what a row of another block left there."""
     gpus = receivers(deployment, row) if isinstance(row.operator, ScatterOp) else row.making
+    if len(row.outputs) > 1:
+        gpus = gpus[row.outputs[output].holds(gpus)]
     places = gpus if row.on_host and not gpus.size else gpus.reshape(-1, 1)
     return replace(
         row, op=FED, kind=Kind.INPUT, places=np.ascontiguousarray(places), inputs=(), outputs=(row.outputs[output],),

@@ -3,16 +3,20 @@
 Arrays are [groups, members, *local]; `axis` and `to` count from the first local dimension. What is split is first put
 in the order of its parts, what was joined is put back; in between members' parts are runs. Shares nothing with the
 passes that choose collectives.
+
+Where members hold unequal parts, arrays are [groups, *local] for each member (`exchange_unequal`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ....ir.debts import KINDS
 from ....ir.op import Operator
 from ....ir.ops.move import AllGatherOp, AllReduceOp, AllToAllOp, ReduceScatterOp, RotateOp, stated
-from ....ir.orders import Levels, indices
+from ....ir.orders import CONTIGUOUS, Levels, indices, pieces
 
 
 def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
@@ -32,6 +36,53 @@ def exchange(op: Operator, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
         case RotateOp():
             return _rotated(x, names.index(op.dim.data), op.shifts.value.data)
     raise ValueError(f"{op.name} is no collective")
+
+
+def exchange_unequal(
+    op: Operator, names: tuple[str, ...], xs: Sequence[np.ndarray], small: Callable[[Levels], Levels]
+) -> list[np.ndarray]:
+    """The members' values after the collective; `small` gives an order as it is at these extents."""
+    order, to_order = (small(stated(said)) for said in (getattr(op, "order", None), getattr(op, "to_order", None)))
+    match op:
+        case AllReduceOp():
+            return [KINDS[op.kind].merge(np.stack(xs, axis=1), 1)] * len(xs)
+        case ReduceScatterOp():
+            merged = KINDS[op.kind].merge(np.stack(xs, axis=1), 1)
+            return dealt(merged, names.index(op.dim.data) + 1, len(xs), order)
+        case AllGatherOp():
+            return [gathered(xs, names.index(op.dim.data) + 1, order)] * len(xs)
+        case AllToAllOp():
+            axis, to = names.index(op.dim.data) + 1, names.index(op.to.data) + 1
+            sent = [dealt(x, to, len(xs), to_order) for x in xs]
+            return [gathered([parts[member] for parts in sent], axis, order) for member in range(len(xs))]
+    raise ValueError(f"{op.name} is no collective")
+
+
+def dealt(x: np.ndarray, axis: int, members: int, order: Levels) -> list[np.ndarray]:
+    """What lies along an axis, apart for each member."""
+    return [x.take(part, axis) for part in pieces(order or ((members, CONTIGUOUS),), x.shape[axis])]
+
+
+def gathered(xs: Sequence[np.ndarray], axis: int, order: Levels) -> np.ndarray:
+    """The members' parts of an axis together, each index where it belongs; parts as great as the order says."""
+    joined = np.concatenate(xs, axis)
+    parts = pieces(order or ((len(xs), CONTIGUOUS),), joined.shape[axis])
+    if [len(part) for part in parts] != [x.shape[axis] for x in xs]:
+        raise ValueError(f"joins parts of {[x.shape[axis] for x in xs]}, its order is of {[len(p) for p in parts]}")
+    return joined.take(np.argsort(np.concatenate(parts)), axis)
+
+
+def unequal_rows_after(
+    op: Operator, name: str, ids: Sequence[np.ndarray], small: Callable[[Levels], Levels]
+) -> list[np.ndarray]:
+    """The same exchange of the row numbers, of each member [groups, n], along a name whose rows have no fixed order."""
+    if isinstance(op, AllGatherOp | AllToAllOp) and op.dim.data == name:
+        return [np.concatenate(ids, axis=1)] * len(ids)
+    if isinstance(op, AllToAllOp) and op.to.data == name:
+        return dealt(ids[0], 1, len(ids), small(stated(op.to_order)))
+    if isinstance(op, ReduceScatterOp) and op.dim.data == name:
+        return dealt(ids[0], 1, len(ids), small(stated(op.order)))
+    return list(ids)
 
 
 def rows_after(op: Operator, name: str, ids: np.ndarray) -> np.ndarray:

@@ -2,8 +2,9 @@
 
     heads = 64 over tp = 8, d_k = 128, hidden = 8192          heads = 8 · 2 · 3, d_k = 5, hidden = 7
 
-A size is what the names and cuts demand (parts · local), what relations demand (heads = kv_heads · group; rows of
-experts and their counts = tokens, so that none is dropped and each is told apart), or fixed by the model (`top_k`).
+Parts that are not equal stay so, of fewer `units`. A size is what the names and cuts demand (parts · local), what
+relations demand (heads = kv_heads · group; rows of experts and their counts = tokens, so that none is dropped and each
+is told apart), or fixed by the model (`top_k`).
 Names whose local extents are equal in one tensor, or 1, are listed (`lacks`): what swaps them may go unseen.
 """
 
@@ -15,14 +16,15 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import lcm, prod
 
-from ....ir.deployment import Deployment, Port
+from ....ir.deployment import Deployment, Port, Share
 from ....ir.dims import Size, Sizes
 from ....ir.local import plain
 from ....ir.op import Operator, tensor_of
 from ....ir.ops import RELATIONS
-from ....ir.orders import divisor
+from ....ir.orders import divisor, portions, unequal
 from ..parts import Extent, ports
 from .kin import Kin
+from .units import Units
 
 COUNTING = frozenset(name for name, relation in RELATIONS.items() if relation.counts)
 """Names that number the parts of others."""
@@ -40,6 +42,7 @@ class Extents:
 
     sizes: Sizes
     kin: Kin
+    units: Units
     of: dict[Extent, int] = field(default_factory=dict)
 
     def key(self, name: str, size: Size) -> Extent:
@@ -57,7 +60,13 @@ class Extents:
     def local(self, port: Port) -> dict[Extent, int]:
         """What a GPU holds along each dimension of a port."""
         keys = zip(zip(port.names, port.whole, strict=True), port.shares, strict=True)
-        return {key: self.of[key] // (share.parts if share else 1) for key, share in keys}
+        return {key: self._local(share, self.of[key]) for key, share in keys}
+
+    def _local(self, share: Share | None, extent: int) -> int:
+        if share is None or not unequal(share.order):
+            return extent // (share.parts if share else 1)
+        whole, held = portions(self.units.small(share.order))
+        return extent * int(held[share.of.max()]) // whole
 
     def lacks(self, deployment: Deployment) -> list[str]:
         """Where local extents are 1, or meet in one tensor.
@@ -81,8 +90,9 @@ class Extents:
 
 def choose(model: Iterable[Operator], deployment: Deployment, sizes: Sizes, which: int) -> Extents:
     """The extents of one of the two sets (`which` 0 or 1), for the model's operators and what was emitted."""
-    kin = Kin.of(model, lambda name, size: _key(sizes, name, size), finest(deployment))
-    chosen, ranked = Extents(sizes, kin), _ranked(kin, deployment)
+    units = Units.among(deployment)
+    kin = Kin.of(model, lambda name, size: _key(sizes, name, size), finest(deployment, units))
+    chosen, ranked = Extents(sizes, kin, units), _ranked(kin, deployment)
     fresh = iter([size for size in (*LOCAL[which], *SPARE) if size not in kin.fixed.values()])
     given = dict(zip(ranked, fresh, strict=False))
     while True:
@@ -98,15 +108,19 @@ def _key(sizes: Sizes, name: str, size: Size) -> Extent:
     return name, plain(sizes.shown(size))
 
 
-def finest(deployment: Deployment) -> dict[Extent, int]:
-    """Into how many equal runs every dimension is cut at its finest."""
+def finest(deployment: Deployment, units: Units) -> dict[Extent, int]:
+    """Into how many equal runs every dimension is cut at its finest; of parts that are not equal, units."""
     found: dict[Extent, int] = {}
     for row in deployment.rows:
         for port in ports(row):
             for name, size, share in zip(port.names, port.whole, port.shares, strict=False):
-                runs = lcm(share.parts, divisor(share.order)) if share else 1
+                runs = _runs(share, units) if share else 1
                 found[name, size] = lcm(found.get((name, size), 1), runs)
     return found
+
+
+def _runs(share: Share, units: Units) -> int:
+    return divisor(units.small(share.order)) if unequal(share.order) else lcm(share.parts, divisor(share.order))
 
 
 def _lighter(chosen: Extents, deployment: Deployment, ranked: list[Extent]) -> Extent | None:
@@ -126,7 +140,7 @@ def _ranked(kin: Kin, deployment: Deployment) -> list[Extent]:
         for port in row.outputs:
             keys = list(zip(port.names, port.whole, strict=True))
             cuts = zip(keys, port.shares, strict=True)
-            volume = prod(kin.parts[key] // (share.parts if share else 1) for key, share in cuts)
+            volume = prod(max(kin.parts[key] // (share.parts if share else 1), 1) for key, share in cuts)
             for root in (root for key in keys for root in kin.chosen_by(key)):
                 weight[root] += volume * row.places.size
     return sorted(kin.free(), key=lambda root: (-weight[root], str(root)))

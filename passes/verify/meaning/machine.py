@@ -8,23 +8,25 @@ block are given, cut as the ports that hold them say.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from ....ir.debts import KINDS
-from ....ir.deployment import Deployment, EdgeKind, Link, Port, Row
+from ....ir.deployment import Deployment, EdgeKind, Link, Port, Row, Share
 from ....ir.op import Indices, Operator, tensor_of
 from ....ir.ops import UNORDERED
 from ....ir.ops.move import Collective, GatherOp, MergeOp, Mover, ScatterOp, SliceOp, TransferOp, UnpaidOp
 from ....ir.ops.program import InputOp
+from ....ir.orders import unequal
 from ..program import Identity
 from .addends import Addends
 from .blocks import FED, receivers
 from .exchange import exchange, rows_after
 from .extents import Extents
 from .pieces import Held, Impossible, Value, aligned, ascending, assembled, follow, indices, meshed, pick, together
+from .ragged import exchanged, is_ragged
 from .reference import Reference
 from .sending import received
 
@@ -67,7 +69,7 @@ class Machine:
         if op is None:
             return self._arranged(row)
         if isinstance(op, Mover):
-            return [self._moved(row, op)]
+            return self._moved(row, op)
         return [self._computed(row, op)]
 
     def _given(self, row: Row) -> Value:
@@ -83,37 +85,40 @@ class Machine:
         gpus = self.all[:1] if row.on_host else row.places.reshape(-1)
         return Value(pick(whole, self.held(port, gpus)), gpus, self._natural(port, gpus))
 
-    def _moved(self, row: Row, op: Mover) -> Value:
+    def _moved(self, row: Row, op: Mover) -> list[Value]:
         match op:
             case ScatterOp():
-                whole, gpus = self._operand(row, 0, self.all[:1]), receivers(self.deployment, row)
-                return Value(pick(whole.data, self.held(row.outputs[0], gpus)), gpus)
+                whole, gpus = self.operand(row, 0, self.all[:1]), receivers(self.deployment, row)
+                held = [(port, gpus[port.holds(gpus)]) for port in row.outputs]
+                return [Value(pick(whole.data, self.held(port, own)), own) for port, own in held]
             case GatherOp():
-                return self._gathered(row)
+                return [self._gathered(row)]
             case TransferOp():
-                return self._sent(row)
+                return [self._sent(row)]
             case SliceOp() | UnpaidOp():
-                return self._arranged(row)[0]
+                return self._arranged(row)
             case MergeOp():
-                return self._merged(row, op)
+                return [self._merged(row, op)]
             case Collective():
-                return self._exchanged(row, op)
+                if is_ragged(row, op):
+                    return exchanged(row, op, self.operand, self.extents.units.small)
+                return [self._exchanged(row, op)]
         raise Impossible(f"{op.name} has no meaning here")
 
     def _sent(self, row: Row) -> Value:
         """What every receiver puts together of what those send who send to it."""
         port, out = row.inputs[0], row.outputs[0]
         if row.pairs is None:
-            sent = self._operand(row, 0, row.places[:, 0])
+            sent = self.operand(row, 0, row.places[:, 0])
             return Value(sent.data, row.places[:, 1], sent.rows)
-        sent = self._operand(row, 0, row.reading.reshape(-1))
+        sent = self.operand(row, 0, row.reading.reshape(-1))
         held, wanted = partial(self.held, port), partial(self.held, out)
         return received(row.pairs, out.names, sent, held, wanted)
 
     def _exchanged(self, row: Row, op: Collective) -> Value:
         groups, members = row.places.shape
         gpus, names = row.places.reshape(-1), row.reads[0].names
-        have = self._operand(row, 0, gpus)
+        have = self.operand(row, 0, gpus)
         joined = getattr(op, "dim", None)
         for name, rows in have.rows.items():
             if joined is None or name != joined.data:
@@ -127,7 +132,7 @@ class Machine:
     def _merged(self, row: Row, op: MergeOp) -> Value:
         """Addends of the same points, merged."""
         gpus, names = row.places.reshape(-1), row.inputs[0].names
-        first, *others = (self._operand(row, slot, gpus) for slot in range(len(row.inputs)))
+        first, *others = (self.operand(row, slot, gpus) for slot in range(len(row.inputs)))
         others = [aligned(value, names, first.rows) for value in others]
         for port, value in zip(row.inputs[1:], others, strict=True):
             own = zip(self.lies(row.inputs[0], first), self.lies(port, value), strict=True)
@@ -139,7 +144,7 @@ class Machine:
     def _arranged(self, row: Row) -> list[Value]:
         """Parts of what the GPU holds, or several parts put together: where ports say, on each GPU by itself."""
         gpus = row.places.reshape(-1)
-        inputs = [self._operand(row, slot, gpus) for slot in range(len(row.reads))]
+        inputs = [self.operand(row, slot, gpus) for slot in range(len(row.reads))]
         held = [self.lies(port, value) for port, value in zip(row.reads, inputs, strict=True)]
         made = []
         for port in row.outputs:
@@ -171,13 +176,14 @@ class Machine:
         """The whole on the host, of the pieces of these GPUs; what GPUs of other parts hold is what it should be (that
         together they hold all of it, `presence` sees).
         """
-        pieces = [self.values[link.source, link.output] for link in self.into[row.index, 0]]
+        fed = [(port, link) for slot, port in enumerate(row.inputs) for link in self.into[row.index, slot]]
         which = self.means[row.index]
-        if not pieces or which is None:
+        if not fed or which is None:
             raise Impossible("gathers nothing")
         data = self.reference.of_row(which, row.outputs[0]).copy()
-        for piece in pieces:
-            data[0][meshed(self.held(row.inputs[0], piece.gpus))] = piece.data
+        for port, link in fed:
+            piece = self.values[link.source, link.output]
+            data[0][meshed(self.held(port, piece.gpus))] = piece.data
         return Value(data, self.all[:1])
 
     def _computed(self, row: Row, op: Operator) -> Value:
@@ -190,7 +196,7 @@ class Machine:
             names = op.operand_names(index)
             if tuple(names) != port.names:
                 raise Impossible(f"operand {index} is {', '.join(port.names)}, its operator reads {', '.join(names)}")
-            operands[index] = self._operand(row, slot, gpus)
+            operands[index] = self.operand(row, slot, gpus)
             self._learn(port, list(names.values()), self.lies(port, operands[index]), held, total)
         out = row.outputs[0]
         if tensor_of(op.results[0]).names != out.names:
@@ -231,7 +237,7 @@ class Machine:
         held.update(order)
         return order
 
-    def _operand(self, row: Row, slot: int, gpus: np.ndarray) -> Value:
+    def operand(self, row: Row, slot: int, gpus: np.ndarray) -> Value:
         """What the links of an input bring to these GPUs, or their parts of a weight."""
         if slot >= len(row.inputs):
             return self._weight(row, row.reads[slot], gpus)
@@ -252,7 +258,12 @@ class Machine:
     def held(self, port: Port, gpus: np.ndarray) -> Held:
         """Per dimension the indices that each of these GPUs holds, as the port says."""
         keys = zip(port.names, port.whole, strict=True)
-        return [indices(share, self.extents.of[key], gpus) for key, share in zip(keys, port.shares, strict=True)]
+        return [self._indices(share, self.extents.of[key], gpus) for key, share in zip(keys, port.shares, strict=True)]
+
+    def _indices(self, share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
+        if share is not None and unequal(share.order):
+            share = replace(share, order=self.extents.units.small(share.order))
+        return indices(share, extent, gpus)
 
     def lies(self, port: Port, value: Value) -> Held:
         """The same of a value as it lies there: rows without a fixed order in their own."""

@@ -59,6 +59,8 @@ def indices(share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
     """
     if share is None:
         return np.broadcast_to(np.arange(extent), (len(gpus), extent))
+    if orders.unequal(share.order):
+        return _unequal(share, extent, gpus)
     if extent % share.parts:
         raise Impossible(f"{extent} points in {share.parts} parts")
     part = share.of[gpus]
@@ -72,10 +74,22 @@ def indices(share: Share | None, extent: int, gpus: np.ndarray) -> np.ndarray:
     return part[:, None] * each + np.arange(each)
 
 
+def _unequal(share: Share, extent: int, gpus: np.ndarray) -> np.ndarray:
+    part = share.of[gpus]
+    if (part < 0).any():
+        raise Impossible("a GPU holds a part of another size than its port says")
+    held = [orders.pieces(share.order, extent)[each] for each in part.tolist()]
+    if len({len(own) for own in held}) > 1:
+        raise Impossible("GPUs of one port hold parts of several sizes")
+    return np.stack(held) if held else np.empty((0, 0), dtype=np.int64)
+
+
 def meshed(held: Held) -> tuple[np.ndarray, ...]:
     """Index arrays that take from a whole what every device holds: [devices, n₀, n₁, …]."""
     dims = len(held)
-    return tuple(own.reshape(-1, *(own.shape[1] if i == at else 1 for i in range(dims))) for at, own in enumerate(held))
+    return tuple(
+        own.reshape(len(own), *(own.shape[1] if i == at else 1 for i in range(dims))) for at, own in enumerate(held)
+    )
 
 
 def pick(whole: np.ndarray, held: Held) -> np.ndarray:

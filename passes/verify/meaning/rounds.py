@@ -27,26 +27,45 @@ def check(block: Block, model: Model) -> Iterator[Diagnostic]:
         return
     rows = block.deployment.rows
     fed = [row for row in rows if row.op == FED]
-    if len(fed) != 1 or len(block.yields) != 1:
-        problem = f"the body of layers {block.repeat.layers} reads {len(fed)} values and yields {len(block.yields)}"
-        yield about("DAG7", rows[-1], problem, expected="one of each")
-        return
-    last = rows[block.yields[0]]
-    if problem := _unlike(fed[0], last):
-        yield about("DAG7", last, f"the next round starts from it, but {problem}")
-    yield from _rounds(block, last, model)
+    goes = [_End(rows[row], rows[row].outputs[output]) for row, output in block.yields]
+    problem = _unlike([_End(row, row.outputs[0]) for row in fed], goes)
+    if problem:
+        yield about("DAG7", goes[-1].row if goes else rows[-1], f"the next round starts from it, but {problem}")
+    elif goes:
+        yield from _rounds(block, goes[0].row, model)
 
 
-def _unlike(first: Row, last: Row) -> str:
-    """How the yielded value differs from the one the body starts from."""
-    came, goes = first.outputs[0], last.outputs[0]
+@dataclass(frozen=True)
+class _End:
+    """Where a body begins or ends: an output, of the GPUs that its port speaks of."""
+
+    row: Row
+    port: Port
+
+    @property
+    def gpus(self) -> np.ndarray:
+        return self.row.gpus[self.port.holds(self.row.gpus)]
+
+
+def _unlike(comes: list[_End], goes: list[_End]) -> str:
+    """How the value yielded differs from the one the body starts from, each in one piece or one for each size."""
+    if len({end.port.tensor for end in comes}) != 1 or len({end.port.tensor for end in goes}) != 1:
+        return f"the body reads {len(comes)} values and yields {len(goes)}"
+    for went in goes:
+        alike = [came for came in comes if np.array_equal(came.gpus, went.gpus)]
+        if len(alike) != 1 or len(goes) != len(comes):
+            return "it is on other GPUs"
+        if problem := _differs(alike[0].port, went.port, went.gpus):
+            return problem
+    return ""
+
+
+def _differs(came: Port, goes: Port, gpus: np.ndarray) -> str:
     if (came.names, came.local, came.whole, came.dtype) != (goes.names, goes.local, goes.whole, goes.dtype):
         return f"it is {goes.text()} {goes.dtype}, the body starts from {came.text()} {came.dtype}"
     if goes.addend is not None:
         return "a sum over it is still owed"
-    if not np.array_equal(first.gpus, last.gpus):
-        return "it is on other GPUs"
-    return "" if _same_shares(came, goes, first.gpus) else "GPUs hold other parts of it"
+    return "" if _same_shares(came, goes, gpus) else "GPUs hold other parts of it"
 
 
 def _same_shares(a: Port, b: Port, gpus: np.ndarray) -> bool:
