@@ -6,6 +6,9 @@
     sub-axes  tpa_0 = 2, tpa_1 = 2, kvp = 2
     tpa = tpa_0 · tpa_1      kvp = kvp      ep = tpa_0      tpf = tpa_1 · kvp
 
+    mesh: {tp: 8}                           and a rule whose cut by tp is replicated twice
+    sub-axes  tp_0 = 4, which alone cuts there, and tp_1 = 2
+
 Rules of an axis become rules of its sub-axes, in the order of the file: of two axes that share one, the last that
 addresses a place decides there. After this nothing is folded: passes see a mesh of sub-axes, so that a change of mesh
 is a move like any other, and none at all where GPUs keep what they have. The sizes from each axis inwards must divide
@@ -44,16 +47,18 @@ class Fold:
 
 def unfolded(plan: Plan, folds: tuple[Fold, ...], sizes: Mapping[str, int | None]) -> Plan:
     """The plan over sub-axes. `sizes` are those of the folds' axes, None for what is left. Refused where a fold has
-    other GPUs, or no common sub-axes.
+    other GPUs, or no common sub-axes, or copies do not divide an axis.
     """
     known = {axis.name: axis.size for axis in plan.axes}
     parts: dict[str, tuple[Axis, ...]] = {axis.name: (axis,) for axis in plan.axes}
-    for over in dict.fromkeys(fold.over for fold in folds):
-        mine = [fold for fold in folds if fold.over == over]
-        for fold in mine:
-            known |= _filled(fold, known, sizes)
-        parts |= _parts([over, *(fold.axes for fold in mine)], known, mine)
+    for fold in folds:
+        known |= _filled(fold, known, sizes)
+    copies = _copies(plan.rules, known)
     meshes = dict.fromkeys(mesh for fold in folds for mesh in (fold.over, fold.axes))
+    alone = dict.fromkeys((axis,) for axis in copies if not any(axis in mesh for mesh in meshes))
+    for over in dict.fromkeys((*(fold.over for fold in folds), *alone)):
+        mine = [fold for fold in folds if fold.over == over]
+        parts |= _parts([over, *(fold.axes for fold in mine)], known, mine, copies)
     return replace(
         plan,
         axes=tuple(part for axis in plan.axes for part in parts[axis.name]),
@@ -61,8 +66,22 @@ def unfolded(plan: Plan, folds: tuple[Fold, ...], sizes: Mapping[str, int | None
         stores=tuple(_on_parts(plan.stores, parts)),
         unpaid=tuple(_on_parts(plan.unpaid, parts)),
         pools=tuple(replace(pool, axes=_names(pool.axes, parts)) for pool in plan.pools),
-        folds=tuple(tuple((axis, _names((axis,), parts)) for axis in mesh) for mesh in meshes),
+        folds=tuple(tuple((axis, _names((axis,), parts)) for axis in mesh) for mesh in (*meshes, *alone)),
     )
+
+
+def _copies(rules: tuple[Rule, ...], sizes: Mapping[str, int]) -> dict[str, set[int]]:
+    """Per axis, in how many copies rules cut by it. Refused where they do not divide it."""
+    copies: dict[str, set[int]] = {}
+    for rule in rules:
+        if sizes[rule.axis] % rule.replicate:
+            problem = f"{rule.axis} = {sizes[rule.axis]} GPUs do not hold {rule.replicate} copies of equally many parts"
+            works = [n for n in range(1, sizes[rule.axis] + 1) if sizes[rule.axis] % n == 0]
+            expected = f"a divisor of {sizes[rule.axis]} ({', '.join(map(str, works))})"
+            raise Refused(Diagnostic("mesh", problem, rule.where, expected, f"replicate: {rule.replicate}"))
+        if rule.replicate > 1:
+            copies.setdefault(rule.axis, set()).add(rule.replicate)
+    return copies
 
 
 def _names(axes: tuple[str, ...], parts: Mapping[str, tuple[Axis, ...]]) -> tuple[str, ...]:
@@ -86,11 +105,15 @@ def _text(axes: tuple[str, ...], sizes: Mapping[str, int | None]) -> str:
     return " × ".join(f"{axis}={sizes[axis] or 'gpus'}" for axis in axes)
 
 
-def _parts(meshes: list[tuple[str, ...]], sizes: Mapping[str, int], folds: list[Fold]) -> dict[str, tuple[Axis, ...]]:
+def _parts(
+    meshes: list[tuple[str, ...]], sizes: Mapping[str, int], folds: list[Fold], copies: Mapping[str, set[int]]
+) -> dict[str, tuple[Axis, ...]]:
     """The sub-axes of every axis of these meshes, which are named after those of the first."""
-    edges = sorted({edge for mesh in meshes for edge in _edges([sizes[axis] for axis in mesh])}, reverse=True)
-    if any(large % small for large, small in pairwise(edges)):
-        raise Refused(_apart(meshes, sizes, folds))
+    made = {edge for mesh in meshes for edge in _edges([sizes[axis] for axis in mesh])}
+    within = {low * n for mesh in meshes for axis, low, _ in _extents(mesh, sizes) for n in copies.get(axis, ())}
+    edges = sorted(made | within, reverse=True)
+    if not _chain({*edges}):
+        raise Refused(_apart(meshes, sizes, folds) if not _chain(made) else _uncommon(meshes, sizes, copies))
     cut = {axis: _between(edges, low, high) for axis, low, high in _extents(meshes[0], sizes)}
     named = {
         ends: Axis(axis if len(own) == 1 else f"{axis}_{i}", ends[0] // ends[1])
@@ -135,6 +158,20 @@ def _apart(meshes: list[tuple[str, ...]], sizes: Mapping[str, int], folds: list[
     return Diagnostic("mesh", problem, fold.where, listed or "sizes that divide one another", _text(fold.axes, sizes))
 
 
+def _uncommon(meshes: list[tuple[str, ...]], sizes: Mapping[str, int], copies: Mapping[str, set[int]]) -> Diagnostic:
+    axes = [axis for mesh in meshes for axis in mesh if axis in copies]
+    counts = ", ".join(f"{n} of {axis} = {sizes[axis]}" for axis in axes for n in sorted(copies[axis]))
+    problem = f"copies have no sub-axes in common with the meshes of their GPUs: {counts}"
+    return Diagnostic("mesh", problem, expected="numbers of copies that divide one another", actual=counts)
+
+
+def _unequal(rule: Rule, own: tuple[Axis, ...]) -> Diagnostic:
+    made = " × ".join(f"{part.name} = {part.size}" for part in own)
+    problem = f"{rule.axis} is split into {made} for a fold or copies, and cuts into parts that are not equal"
+    hint = f"cut equally by {rule.axis}, or give what is unequal an axis of its own"
+    return Diagnostic("order", problem, rule.where, "equal parts", hint=hint)
+
+
 def _chain(edges: set[int]) -> bool:
     return all(large % small == 0 for large, small in pairwise(sorted(edges, reverse=True)))
 
@@ -149,11 +186,16 @@ def _factors(total: int, count: int) -> Iterator[list[int]]:
 
 
 def _on_parts(rules: tuple[Rule, ...], parts: Mapping[str, tuple[Axis, ...]]) -> Iterator[Rule]:
-    """Rules of axes as rules of their sub-axes, which together order as the axis would."""
+    """Rules of axes as rules of their sub-axes, which together order as the axis would; copies lie along inner ones."""
     for rule in rules:
         own = parts[rule.axis]
+        if len(own) > 1 and any(orders.is_unequal(order) for _, order in rule.orders):
+            raise Refused(_unequal(rule, own))
         for i, part in enumerate(own):
-            inner = prod(each.size for each in own[i + 1 :])
+            inner = prod(each.size for each in own[i + 1 :]) // rule.replicate
+            if not inner:
+                yield replace(rule, axis=part.name, cuts=(), orders=(), replicate=1)
+                continue
             ordered = ((name, orders.refined(order, i == 0, inner)) for name, order in rule.orders)
             kept = tuple((name, order) for name, order in ordered if order != orders.CONTIGUOUS)
-            yield replace(rule, axis=part.name, orders=kept)
+            yield replace(rule, axis=part.name, orders=kept, replicate=1)

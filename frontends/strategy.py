@@ -70,7 +70,9 @@ def resolve(
         places=choice.components[0].strategy.places,
     )
     folds = tuple(fold for component in choice.components for fold in component.strategy.folds)
-    return unfolded(made, folds, dict(axis for c in choice.components for axis in c.axes)) if folds else made
+    if not folds and all(rule.replicate == 1 for rule in made.rules):
+        return made
+    return unfolded(made, folds, dict(axis for c in choice.components for axis in c.axes))
 
 
 def alternatives(

@@ -10,6 +10,7 @@ rules:
   - {at: "*.core", cut: {cp: {seq_len: contiguous, kv_len: ring}}}      # or parts that pass by: ring, ring zigzag …
   - {at: "*", cut: {dp: {batch_size: uneven}}}  # or in unequal parts: uneven, or {sizes: [86, 86, 85]}
   - {at: "*.core", cut: {cp: heads}, when: "seq_len > 4096"}    # only at such sizes: see `regimes`
+  - {at: "*.core", cut: {tp: heads}, replicate: 2}      # in half as many parts, each on two GPUs side by side
   - {at: "*", store: {fsdp: [hidden, ffn]}}     # weights between uses: the first name that one has and that divides
   - {at: "*.scores", unpaid: ds}        # what is owed over ds is never paid: another function, refused but --as-written
 stages: {axis: pp, layers: even}        # even, uneven, the layers of each stage, fit or flops (stages_text.py)
@@ -138,6 +139,7 @@ class RuleText(Strict):
     store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
     unpaid: Annotated[Any, PlainValidator(_axes)] = {}
     when: When | None = None
+    replicate: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
 
 
 class StrategyText(Strict):
@@ -234,9 +236,7 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
     """What does not fit together: unknown axes, dimensions and strategies."""
     yield from _either(text, parsed)
     yield from pool_problems(text.pools, text.place, parsed)
-    for i, rule in enumerate(text.rules):
-        if not any(getattr(rule, verb) for verb in _VERBS):
-            yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), " or ".join(_VERBS))
+    yield from _unsaid(text, parsed)
     for rule in _rules(text, parsed, *_VERBS):
         yield from _axis_problems(rule.axis, text, rule.where)
         for cut in rule.cuts:
@@ -253,6 +253,16 @@ def _problems(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
         else:
             for axis, _ in builtin_strategy(other).axes:
                 yield from _axis_problems(axis, text, parsed.where("uses", i))
+
+
+def _unsaid(text: StrategyText, parsed: Parsed) -> Iterator[Diagnostic]:
+    """Rules that say nothing, or say copies of something that is not cut."""
+    for i, rule in enumerate(text.rules):
+        if not any(getattr(rule, verb) for verb in _VERBS):
+            yield Diagnostic("rule", "the rule says nothing", parsed.where("rules", i), " or ".join(_VERBS))
+        if rule.replicate > 1 and (not rule.cut or rule.store or rule.unpaid):
+            said = "replicate is said of what a rule cuts, and of nothing else"
+            yield Diagnostic("rule", said, parsed.where("rules", i, "replicate"), hint="put it in a rule of its own")
 
 
 def _folds(text: StrategyText, parsed: Parsed) -> Iterator[Fold]:
@@ -290,7 +300,8 @@ def _rules(text: StrategyText, parsed: Parsed, *keys: str) -> Iterator[Rule]:
     for i, rule, key in ((i, rule, key) for i, rule in enumerate(text.rules) for key in keys):
         for axis, cuts in getattr(rule, key).items():
             ordered = tuple((name, order) for name, order in cuts.items() if order != orders.CONTIGUOUS)
-            yield Rule(rule.at, axis, tuple(cuts), parsed.where("rules", i, key, axis), ordered, rule.when or "")
+            where = parsed.where("rules", i, key, axis)
+            yield Rule(rule.at, axis, tuple(cuts), where, ordered, rule.when or "", rule.replicate)
 
 
 def _stages(text: StagesText | None, parsed: Parsed) -> Stages | None:

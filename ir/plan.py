@@ -45,6 +45,8 @@ class Rule:
     orders: tuple[tuple[str, str], ...] = ()
     when: str = ""
     """The sizes at which it applies, `seq_len > 4096`; decided before anything is lowered."""
+    replicate: int = 1
+    """So many GPUs side by side along the axis hold one part; decided before anything is lowered."""
 
     def order(self, name: str) -> str:
         """In which order the axis cuts this dimension."""

@@ -1,19 +1,21 @@
-"""Folds: meshes over the same GPUs are made of common sub-axes, or are refused with the sizes that work."""
+"""Folds and copies: meshes over the same GPUs are made of common sub-axes, or are refused with what would work."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from small_models import MODELS
+from small_models import MODELS, SIZES
 
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.strategy import resolve
 from dagc.ir.dialect import parse_module
-from dagc.ir.module import annotate, plan_of
+from dagc.ir.module import annotate, plan_of, sizes_of
 from dagc.ir.plan import Plan, named_axes
-from dagc.pipeline import text_of
+from dagc.passes.expand import expand
+from dagc.passes.verify import verify
+from dagc.pipeline import lower, text_of
 
 FOLDED = """\
 mesh: {tpa: 4, kvp: 2}
@@ -91,3 +93,56 @@ def test_a_fold_of_a_pool_and_sizes_from_outside(tmp_path: Path) -> None:
     assert plan.gpus == 6
     assert resolved(text, tmp_path, "x=4").folds[1] == (("x", ("ep",)), ("y", ()))
     assert resolved(text, tmp_path, "ep=8").folds[1] == (("x", ("ep_0",)), ("y", ("ep_1",)))
+
+
+COPIED = """\
+mesh: {dp: 2, tp: 8}
+rules:
+  - {at: "*", cut: {dp: batch_size, tp: [heads, ffn]}}
+  - {at: "*.attention", cut: {tp: heads}, replicate: 2}
+"""
+
+
+def test_copies_of_a_cut_lie_along_a_sub_axis(tmp_path: Path) -> None:
+    plan = resolved(COPIED, tmp_path)
+    assert [(axis.name, axis.size) for axis in plan.axes] == [("dp", 2), ("tp_0", 4), ("tp_1", 2)]
+    assert [(rule.at, rule.axis, rule.cuts) for rule in plan.rules[1:]] == [
+        (("*",), "tp_0", ("heads", "ffn")),
+        (("*",), "tp_1", ("heads", "ffn")),
+        (("*.attention",), "tp_0", ("heads",)),
+        (("*.attention",), "tp_1", ()),
+    ]
+    assert named_axes(("tp_0", "tp_1"), plan) == ("tp",)
+
+
+def test_what_is_cut_in_copies_is_proven(tmp_path: Path) -> None:
+    undivided = build(MODELS["dense"])
+    annotate(undivided, sizes=sizes_of(undivided).bind(**SIZES))
+    module = undivided.clone()
+    annotate(module, plan=resolved(COPIED.replace("tp: 8", "tp: 4"), tmp_path))
+    module = lower(module)
+    assert "heads = 4 / tp_0, d_k" in text_of(module)
+    assert "ffn = 12 / tp_0 / tp_1" in text_of(module)
+    assert not verify(module, undivided, expand(module, "dense"), sizes_of(module)).diagnostics
+
+
+@pytest.mark.parametrize(
+    ("rules", "says", "code"),
+    [
+        ("{cut: {tp: heads}, replicate: 3}", "tp = 8 GPUs do not hold 3 copies", "mesh"),
+        ("{cut: {tp: {heads: uneven}}, replicate: 2}", "cuts into parts that are not equal", "order"),
+        ("{store: {tp: hidden}, replicate: 2}", "said of what a rule cuts", "rule"),
+        ("{cut: {tp: heads}, replicate: 0}", "replicate", "wrong-type"),
+    ],
+)
+def test_copies_that_cannot_be_are_refused(rules: str, says: str, code: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=says) as refusal:
+        resolved(f'{COPIED.rpartition("{at")[0]}{{at: "*", {rules[1:]}\n', tmp_path)
+    assert [found.code for found in refusal.value.diagnostics] == [code]
+
+
+def test_copies_on_several_places_divide_one_another(tmp_path: Path) -> None:
+    six = COPIED.replace("tp: 8", "tp: 6").replace("replicate: 2", "replicate: 3")
+    more = '  - {at: "*.ffn", cut: {tp: ffn}, replicate: 2}\n'
+    with pytest.raises(Refused, match="have no sub-axes in common"):
+        resolved(six + more, tmp_path)
