@@ -1,4 +1,6 @@
-"""Bands: which stretch of the flow belongs to which module; brackets: which of it is run several times."""
+"""Bands: which stretch of the flow belongs to which module, and to which pool where there are several; brackets: which
+of it is run several times.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
-from ..ir.deployment import Row
+from ..ir.deployment import Pool, Row
 from ..ir.module import offset_in
 from .along import Extent
 from .lanes import Layout
@@ -20,18 +22,22 @@ _BEFORE, _AFTER = "_norm", "_residual"
 
 
 def bands(layout: Layout) -> list[tuple[str, Extent]]:
-    """Runs of levels whose operators are of one module, in the order of the flow, with the name to write there."""
-    rows = _by_level(layout)
+    """Runs of levels whose operators are of one module and pool, in the order of the flow, with the name to write
+    there.
+    """
+    rows, pools = _by_level(layout), layout.scene.drawn.pools
     keys = [_module(row) for row in rows]
     for at in reversed(range(len(keys) - 1)):
         keys[at] = keys[at + 1] if keys[at].endswith(_BEFORE) else keys[at]
     for at in range(1, len(keys)):
         keys[at] = keys[at - 1] if keys[at].endswith(_AFTER) else keys[at]
     found, level = [], 0
-    for (key, _), run in groupby(zip(keys, map(_body, rows), strict=True)):
+    stretches = ((key, _body(row), _pool(row, pools)) for key, row in zip(keys, rows, strict=True))
+    for (key, _, pool), run in groupby(stretches):
         last = level + len(list(run)) - 1
         if key:
-            found.append((BANDS.get(key, key.replace("_", " ").capitalize()), Extent(level, last)))
+            name = BANDS.get(key, key.replace("_", " ").capitalize())
+            found.append((f"{name} · {pool}" if len(pools) > 1 else name, Extent(level, last)))
         level = last + 1
     return found
 
@@ -75,6 +81,11 @@ def _by_level(layout: Layout) -> list[Row]:
 
 def _body(row: Row) -> str:
     return row.repeat.id if row.repeat else ""
+
+
+def _pool(row: Row, pools: tuple[Pool, ...]) -> str:
+    """Where its first GPU is; nothing for the host."""
+    return next((pool.name for pool in pools if not row.on_host and row.places[0, 0] in pool.gpus), "")
 
 
 def _module(row: Row) -> str:

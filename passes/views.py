@@ -5,7 +5,7 @@ representative  per pool its first, second and last GPU, and "13 more, identical
 spmd            one lane per pool, standing for all its GPUs
 
 Where GPUs of a pool hold parts of several sizes, those that hold as much are a kind: spmd draws a lane of each, and
-representative the first GPU of each too.
+representative the first GPU of each too. Of several pools a lane's title names its own: `GPU 4 · experts`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RUNS = 8
 
 def gpus(deployment: Deployment) -> View:
     """Every GPU in a lane of its own."""
-    lanes = [_lane(int(gpu)) for pool in deployment.pools for gpu in pool.gpus]
+    lanes = [_lane(int(gpu), pool, deployment) for pool in deployment.pools for gpu in pool.gpus]
     return View("gpus", deployment, tuple(lanes))
 
 
@@ -38,7 +38,7 @@ def representative(deployment: Deployment) -> View:
     for pool in deployment.pools:
         shown = _shown(len(pool.gpus), kinds[pool.gpus])
         for at, end in zip(shown, [*shown[1:], len(pool.gpus)], strict=True):
-            lanes.append(_lane(int(pool.gpus[at])))
+            lanes.append(_lane(int(pool.gpus[at]), pool, deployment))
             if end - at > 1:
                 gaps[len(lanes) - 1] = _gap(pool.gpus[at + 1 : end], kinds[pool.gpus[at:end]])
     return View("representative", deployment, tuple(lanes), gaps=gaps)
@@ -68,8 +68,8 @@ def is_closed(view: View) -> bool:
 def spmd(deployment: Deployment) -> View:
     """One lane for all GPUs that run the same program on parts of the same sizes."""
     kinds = _kinds(deployment)
-    alike = [gpus for pool in deployment.pools for gpus in _apart(pool, kinds[pool.gpus])]
-    lanes = tuple(Lane(int(gpus[0]), gpus, _title(deployment, gpus)) for gpus in alike)
+    alike = [(pool, gpus) for pool in deployment.pools for gpus in _apart(pool, kinds[pool.gpus])]
+    lanes = tuple(Lane(int(gpus[0]), gpus, _title(deployment, pool, gpus)) for pool, gpus in alike)
     return View("spmd", deployment, lanes, merged=True)
 
 
@@ -90,10 +90,14 @@ def _kinds(deployment: Deployment) -> np.ndarray:
     return kinds
 
 
-def _lane(gpu: int) -> Lane:
-    return Lane(gpu, np.array([gpu], dtype=np.int64), f"GPU {gpu}")
+def _lane(gpu: int, pool: Pool, deployment: Deployment) -> Lane:
+    return Lane(gpu, np.array([gpu], dtype=np.int64), _named(f"GPU {gpu}", pool, deployment))
 
 
-def _title(deployment: Deployment, gpus: np.ndarray) -> str:
+def _title(deployment: Deployment, pool: Pool, gpus: np.ndarray) -> str:
     span = spans(gpus, RUNS)
-    return f"all GPUs ({span})" if len(gpus) == deployment.gpus else f"GPUs {span}"
+    return _named(f"all GPUs ({span})" if len(gpus) == deployment.gpus else f"GPUs {span}", pool, deployment)
+
+
+def _named(title: str, pool: Pool, deployment: Deployment) -> str:
+    return f"{title} · {pool.name}" if len(deployment.pools) > 1 else title

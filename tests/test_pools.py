@@ -14,6 +14,8 @@ from small_models import MODELS, TP, pooled
 from xdsl.dialects.builtin import ModuleOp
 
 from dagc import driver
+from dagc.backends.bands import bands
+from dagc.backends.lanes import lay_out
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.regimes import regimes, under
@@ -28,6 +30,7 @@ from dagc.ir.orders import axis_of, indices, order_of
 from dagc.ir.plan import Plan
 from dagc.job import Job, Request
 from dagc.opt import PlanPass
+from dagc.passes import views
 from dagc.passes.ready import ready
 from dagc.passes.sends import sends
 from dagc.pipeline import lower
@@ -175,6 +178,17 @@ def test_a_deployment_for_the_regime_of_the_sizes_or_for_each(asked: dict[str, A
     for job in jobs:
         assert job.graph is not None
         assert [pool.name for pool in job.graph.pools] == (["base"] if "<=" in job.strategy else ["base", "pool"])
+
+
+def test_pictures_name_the_pool_of_lanes_and_of_stretches_where_there_are_several() -> None:
+    deployment, _, _ = emitted("moe", "afd")
+    named = [lane.title.split(" · ")[1:] for lane in views.gpus(deployment).lanes]
+    assert named == [[pool.name] for pool in deployment.pools for _ in pool.gpus]
+    names = [name for name, _ in bands(lay_out(views.spmd(deployment)))]
+    attention, experts = (f"Mixture of experts · {pool.name}" for pool in deployment.pools)
+    assert [name for name in names if name.startswith("Mix")][:3] == [attention, experts, attention]
+    one, _, _ = emitted("moe", "ep")
+    assert not any("·" in lane.title for lane in views.representative(one).lanes)
 
 
 @pytest.mark.parametrize(("seq_len", "taken", "why"), [
