@@ -17,7 +17,7 @@ from dagc.diagnostics import Refused
 from dagc.ir.deployment import Deployment
 from dagc.ir.ops.statistics import Mean
 from dagc.passes.apart import apart
-from dagc.passes.verify import Floats, verify_graph
+from dagc.passes.verify import Floats, Memory, meaning, verify_graph
 from dagc.passes.verify.parts import parts
 
 REFUSED = {("dense", "ep replicated")}
@@ -37,6 +37,24 @@ def test_what_is_emitted_is_the_model(model: str, plan: str) -> None:
     assert [layer.name for layer in found.layers][-1] == "meaning"
     fixed = [fact.partition("fixed by the plan on a GPU: ")[2] for fact in found.layers[-1].facts]
     assert {*filter(None, fixed)} <= FIXED.get(plan, set()), "local extents must be 2 or more and differ"
+
+
+def test_what_was_found_right_is_not_run_again_and_what_a_fault_changed_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment, logical, sizes = emitted("dense", "tp2")
+    memory: Memory = {}
+    first = verify_graph(deployment, logical, sizes, memory=memory)
+    monkeypatch.setattr(meaning, "_run", lambda *_: pytest.fail("ran what it knows"))
+    again = verify_graph(deployment, logical, sizes, memory=memory)
+    assert [layer.facts for layer in again.layers] == [layer.facts for layer in first.layers]
+    assert again.bounds == first.bounds
+    monkeypatch.undo()
+    for name, (model, plan, change, layer) in FAULTS.items():
+        if (model, plan, layer) == ("dense", "tp2", "meaning"):
+            assert verify_graph(change(deployment), logical, sizes, memory=memory).caught_by == layer, name
+    run: list[object] = []
+    monkeypatch.setattr(meaning, "_run", lambda *given: run.append(given) or meaning.Right(0, frozenset()))
+    verify_graph(deployment, logical, sizes, Floats, memory)
+    assert run, "other numbers are other runs"
 
 
 def test_a_plan_whose_parts_do_not_match_is_refused_before() -> None:

@@ -41,12 +41,12 @@ from . import (
 )
 from .arrays import sound
 from .dimensions import Precondition
-from .meaning import Field, Floats
+from .meaning import Field, Floats, Memory
 from .meaning.numbers import Numbers
 from .parts import parts
 from .verdict import Layer, Verdict
 
-__all__ = ["Field", "Floats", "Layer", "Precondition", "Verdict", "verify", "verify_graph", "verify_handover",
+__all__ = ["Field", "Floats", "Layer", "Memory", "Precondition", "Verdict", "verify", "verify_graph", "verify_handover",
            "verify_module"]  # fmt: skip
 
 
@@ -96,8 +96,12 @@ def verify_graph(
     model: ModuleOp | None = None,
     sizes: Sizes | None = None,
     numbers: Callable[[int], Numbers] = Field,
+    memory: Memory | None = None,
 ) -> Verdict:
-    """The layers on the emitted graph; coverage and meaning against the undivided model where that is given."""
+    """The layers on the emitted graph; coverage and meaning against the undivided model where that is given.
+
+    `memory`: what of other graphs was found right, which is not run again where it is the same.
+    """
     verdict = Verdict()
     shows = f"{deployment.nodes} nodes, acyclic, connected, nothing dangling, no deadlock"
     verdict.run("graph laws", shows, lambda: _laws(deployment))
@@ -110,7 +114,7 @@ def verify_graph(
         once = "every operator of the model once, every part held equally often"
         verdict.run("graph coverage", once, lambda: presence.check(deployment, model))
     if model is not None and sizes is not None and verdict.holds:
-        _meaning(verdict, deployment, model, sizes, numbers)
+        _meaning(verdict, deployment, model, sizes, numbers, memory)
     return verdict
 
 
@@ -128,10 +132,15 @@ def _stated(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:
 
 
 def _meaning(
-    verdict: Verdict, deployment: Deployment, model: ModuleOp, sizes: Sizes, numbers: Callable[[int], Numbers]
+    verdict: Verdict,
+    deployment: Deployment,
+    model: ModuleOp,
+    sizes: Sizes,
+    numbers: Callable[[int], Numbers],
+    memory: Memory | None,
 ) -> None:
     outcome = meaning.Outcome()
     same = "every value on every GPU is the undivided model's, at small size"
-    layer = verdict.run("meaning", same, lambda: meaning.check(deployment, model, sizes, numbers, outcome))
+    layer = verdict.run("meaning", same, lambda: meaning.check(deployment, model, sizes, numbers, outcome, memory))
     layer.facts += outcome.facts()
     verdict.bounds.append(outcome.bound(numbers(0)))

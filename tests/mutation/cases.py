@@ -20,6 +20,7 @@ from dagc.ir.module import annotate, sizes_of
 from dagc.ir.plan import Plan
 from dagc.passes.expand import expand
 from dagc.passes.paths import chosen_of, paths
+from dagc.passes.verify import Memory
 from dagc.pipeline import lower
 
 WEIGHTS = random_weights(seed=3)
@@ -100,6 +101,11 @@ class Case:
         """The emitted graph, its symbols bound to `sizes`."""
         hubs = expand(self._lowered, self.model)
         return paths(hubs, self.paths, chosen_of(self.by)) if self.paths else hubs
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What the verifier found right of the graph and of mutants: it runs what a fault changed, not the rest."""
+        return {}
 
     def inputs(self, seed: int) -> dict[str, np.ndarray]:
         """A random total input: token ids, or activations where the model has no vocabulary."""

@@ -16,7 +16,7 @@ from .cases import Case
 def verdict_on(case: Case, mutant: ModuleOp | Deployment) -> Verdict:
     """What the verifier says of a lowered module, or of an emitted graph alone."""
     if isinstance(mutant, Deployment):
-        verdict = verify_graph(mutant, case.logical, case.lowered_sizes)
+        verdict = verify_graph(mutant, case.logical, case.lowered_sizes, memory=case.memory)
         if case.leaves and verdict.holds:
             verify_handover(verdict, mutant, case.step.deployment)
         return verdict

@@ -7,13 +7,14 @@
 * a repeated body yields what it starts from, laid out alike, so that it holds for every round
 
 It is a test, not a proof: see `Numbers.bound` for how likely a wrong value passes. Blocks and parts with equal hashes
-(`parts`, `signature`) are run once. Two sets of sizes, three seeds each. In float64 with `Floats`, for people.
+(`parts`, `signature`) are run once; with a `Memory`, once in all deployments that are checked with it. Two sets of
+sizes, three seeds each. In float64 with `Floats`, for people.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
@@ -37,9 +38,21 @@ from .pieces import Impossible, Value, together
 from .reference import Reference, degree
 from .signature import signature
 
-__all__ = ["Field", "Floats", "Outcome", "check"]
+__all__ = ["Field", "Floats", "Memory", "Outcome", "check"]
 
 SETS, SEEDS = 2, 3
+
+
+@dataclass(frozen=True)
+class Right:
+    """What the runs of a part showed: so many values; `lacks` are local extents that tell less than others would."""
+
+    values: int
+    lacks: frozenset[str]
+
+
+Memory = dict[bytes, Right]
+"""Parts that were found right, by the hash of all that their runs read (`signature`)."""
 
 
 @dataclass
@@ -51,6 +64,11 @@ class Outcome:
     values: int = 0
     degree: int = 0
     lacks: set[str] = field(default_factory=set)
+
+    def add(self, right: Right) -> None:
+        """One more class of parts that is right."""
+        self.values += right.values
+        self.lacks |= right.lacks
 
     def bound(self, numbers: Numbers) -> str:
         """How sure it makes."""
@@ -64,43 +82,59 @@ class Outcome:
 
 
 def check(
-    deployment: Deployment, model: ModuleOp, sizes: Sizes, numbers: Callable[[int], Numbers], outcome: Outcome
+    deployment: Deployment,
+    model: ModuleOp,
+    sizes: Sizes,
+    numbers: Callable[[int], Numbers],
+    outcome: Outcome,
+    memory: Memory | None = None,
 ) -> list[Diagnostic]:
-    """Run what was emitted against `model` (logical, or of any stage: moves are looked through); fills `outcome`."""
-    known = Model(model)
+    """Run what was emitted against `model` (logical, or of any stage: moves are looked through); fills `outcome`.
+
+    What `memory` holds is not run again, and what is found right is put there.
+    """
+    known, memory = Model(model), {} if memory is None else memory
+    runs = repr((sizes, [numbers(which) for which in range(SETS * SEEDS)])).encode()
     found: list[Diagnostic] = []
     seen: set[bytes] = set()
     for block in blocks(deployment):
         outcome.blocks += 1
         found += rounds.check(block, known)
+        steps = known.steps(block)
+        outcome.degree = max(outcome.degree, degree(steps))
         for part in parts(block.deployment):
-            mark = signature(part, block, known.steps(block))
+            mark = signature(part, block, steps, runs)
             if mark not in seen:
                 seen.add(mark)
                 outcome.classes += 1
-                found += _run(part, block, known.steps(block), sizes, numbers, outcome)
+                result = memory.get(mark) or _run(part, block, steps, sizes, numbers)
+                if isinstance(result, Diagnostic):
+                    found.append(result)
+                else:
+                    memory[mark] = result
+                    outcome.add(result)
     return found
 
 
 def _run(
-    part: Part, block: Block, model: list[Step], sizes: Sizes, numbers: Callable[[int], Numbers], outcome: Outcome
-) -> Iterator[Diagnostic]:
+    part: Part, block: Block, model: list[Step], sizes: Sizes, numbers: Callable[[int], Numbers]
+) -> Right | Diagnostic:
     """All size sets and seeds of one part; the first difference of the first that shows one."""
     means = tuple(block.means[row] for row in part.rows)
     ops = [step.op for step in model if isinstance(step.op, Operator)]
-    outcome.degree = max(outcome.degree, degree(model))
+    lacks: set[str] = set()
     for which in range(SETS):
         extents = choose(ops, part.deployment, sizes, which)
-        outcome.lacks.update(extents.lacks(part.deployment))
+        lacks.update(extents.lacks(part.deployment))
         for seed in range(SEEDS):
             made = Reference.of(
                 model, block.repeat.first if block.repeat else None, extents, numbers(which * SEEDS + seed)
             )
             found = _compared(Machine(part.deployment, means, made, extents), part)
             if found is not None:
-                yield found
-                return
-    outcome.values += sum(row.places.shape[0] * max(row.places.shape[1], 1) for row in part.deployment.rows)
+                return found
+    values = sum(row.places.shape[0] * max(row.places.shape[1], 1) for row in part.deployment.rows)
+    return Right(values, frozenset(lacks))
 
 
 def _compared(machine: Machine, part: Part) -> Diagnostic | None:

@@ -1,33 +1,36 @@
 """The hash of a part together with what it is to compute: parts with equal hashes are run once.
 
-It covers all that a run reads: operators with their properties, ports with sizes, dtypes and the share of every GPU,
-places, links, and the model's own operators; layers are counted from the block's first, and the one value that comes
-in from other layers is `carried`, whichever it is.
+It covers all that a run reads: operators with their properties and undivided types, ports with sizes, dtypes and the
+share of every GPU, places, links, and the model's own operators; layers are counted from the block's first, and the one
+value that comes in from other layers is `carried`, whichever it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 
 from ....ir.deployment import Port, Share
-from ....ir.module import plain_path
-from ....ir.op import Operator
+from ....ir.layout import Tensor
+from ....ir.op import Operator, tensor_of
 from ..identity import described
 from ..parts import Part
 from ..program import Identity, Step
 from .blocks import Block
 
 
-def signature(part: Part, block: Block, model: list[Step]) -> bytes:
-    """32 bytes: equal for parts that a run cannot tell apart."""
+def signature(part: Part, block: Block, model: list[Step], runs: bytes = b"") -> bytes:
+    """32 bytes: equal for parts that `runs` (at which sizes, in which numbers) cannot tell apart."""
     named = _Named(block.repeat.first if block.repeat else None, _carried(model) if block.repeat else None)
-    made = sha256()
+    made = sha256(runs)
     for text in (*_model(model, named), *(str(named.of(block.means[row])) for row in part.rows)):
         made.update(text.encode() + b"\0")
+    together: dict[object, int] = {}
     for row in part.deployment.rows:
-        said = (row.op, row.kind, _operator(row.operator), row.operands, row.places.shape, row.senders)
-        made.update(repr(said).encode())
+        first = together.setdefault((id(row.operator), row.run), row.index)  # whose addends are held together
+        said = (row.op, row.kind, first, _operator(row.operator), row.operands, row.is_transfer, row.senders)
+        made.update(repr((said, row.places.shape)).encode())
         made.update(row.places.tobytes() + (b"" if row.pairs is None else row.pairs.tobytes()))
         for port in (*row.inputs, *row.outputs, *row.weights):
             for piece in _port(port):
@@ -64,13 +67,16 @@ def _model(model: list[Step], named: _Named) -> Iterator[str]:
 
 
 def _operator(op: Operator | None) -> object:
-    return op and described(op)
+    return op and (described(op), [_undivided(tensor_of(value)) for value in (*op.operands, *op.results)])
+
+
+@lru_cache(maxsize=4096)
+def _undivided(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {', '.join(f'{dim.name}={dim.size}' for dim in tensor.dims)}"
 
 
 def _port(port: Port) -> Iterator[bytes]:
-    yield repr(
-        (port.names, port.local, port.whole, port.dtype, port.debt, plain_path(port.parameter), port.slots)
-    ).encode()
+    yield repr((port.names, port.local, port.whole, port.dtype, port.debt, port.parameter, port.slots)).encode()
     for share in (*port.shares, port.addend):
         yield from _share(share)
 
