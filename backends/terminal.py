@@ -119,7 +119,8 @@ def modules_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Table:
             loads = ", ".join(f"{load.replace('_', ' ')} {ratio}" for load, ratio in balance.items())
             table.add_row(escape(strategy), "all", f"balance: {loads}", "", "")
         if slots := figures.get("slots"):
-            said = f"{slots['slots']} slots of {slots['experts']} experts, {slots['slots_per_gpu']} on a GPU"
+            each = "-".join(map(str, dict.fromkeys((slots["fewest_slots_per_gpu"], slots["slots_per_gpu"]))))
+            said = f"{slots['slots']} slots of {slots['experts']} experts, {each} on a GPU"
             rows = f"rows, if all experts are chosen alike: {slots['uniform_rows_balance']}"
             table.add_row(escape(strategy), "all", f"{said}; {rows}", "", "")
     return table

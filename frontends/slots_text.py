@@ -5,20 +5,28 @@ experts: {slots: gpus}                         # equally many on every GPU, as f
 experts: {slots: 288, replicas: {3: 4, 17: 2}} # hot experts, by id, and how many slots each has
 experts: {placement: [[0, 1, 5], [2, 3, 5]]}   # the experts of every GPU, in the order in which experts are cut
 experts: {placement: table.yaml}               # the same from a file beside this one
+
+Where a placement lists more experts for some GPUs than for others, it says in which sizes experts are cut, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainValidator, RootModel
 
 from ..diagnostics import Diagnostic, Refused
+from ..ir import orders
+from ..ir.plan import Rule
 from ..ir.slots import EACH_GPU, MAX_SLOTS, Count, Slots
 from .parsed import Parsed
 from .schema import Strict, checked
 from .yaml_reader import read_yaml
+
+EXPERTS = "experts"
 
 
 def _count(value: Any) -> Count:
@@ -61,6 +69,21 @@ def slots_of(text: SlotsText, parsed: Parsed) -> Slots:
     placement = _read(Path(parsed.name).parent / text.placement) if isinstance(text.placement, str) else text.placement
     rows = tuple(map(tuple, placement or ()))
     return Slots(text.slots, text.redundant, tuple(text.replicas.items()), rows, where)
+
+
+def cut_as_placed(rules: Iterable[Rule], slots: Slots | None) -> tuple[Rule, ...]:
+    """The rules; those that cut experts in no order of their own cut them into the sizes that a placement lists, where
+    these are not equal.
+    """
+    lengths = [len(own) for own in slots.placement] if slots else []
+    return tuple(_sized(rule, lengths) if len(set(lengths)) > 1 else rule for rule in rules)
+
+
+def _sized(rule: Rule, sizes: list[int]) -> Rule:
+    if EXPERTS not in rule.cuts or rule.order(EXPERTS) not in (orders.CONTIGUOUS, orders.UNEVEN):
+        return rule
+    others = (pair for pair in rule.orders if pair[0] != EXPERTS)
+    return replace(rule, orders=(*others, (EXPERTS, orders.listed(sizes))))
 
 
 def _read(path: Path) -> list[list[int]]:

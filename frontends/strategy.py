@@ -18,6 +18,7 @@ from ..ir.slots import Slots
 from .folds import unfolded
 from .parsed import shown
 from .sizing import sized
+from .slots_text import cut_as_placed
 from .stages_text import stage_layers
 from .strategy_choice import Choice, choose
 from .strategy_file import Strategy, builtin_names, builtin_strategy
@@ -53,17 +54,19 @@ def resolve(
     axes = sized(choice.components, gpus, where)
     if cut is not None:
         _check_listed(cut, axes, where)
+    slots = _slots(choice, where)
+    rules = (rule for component in choice.components for rule in component.strategy.rules)
     made = Plan(
         name=choice.name,
         axes=axes,
-        rules=tuple(rule for component in choice.components for rule in component.strategy.rules),
+        rules=cut_as_placed(rules, slots),
         stages=cut,
         stores=tuple(rule for component in choice.components for rule in component.strategy.stores),
         unpaid=tuple(rule for component in choice.components for rule in component.strategy.unpaid),
         as_written=as_written,
         about="; ".join(c.strategy.about for c in choice.components if c.strategy.about),
         where=choice.components[0].strategy.where,
-        slots=_slots(choice, where),
+        slots=slots,
         micro_batches=runs or 1,
         divisible=runs is None,
         pools=choice.components[0].strategy.pools,

@@ -14,6 +14,7 @@ BALANCED = 1.10
 """Largest/mean load up to which nothing is said."""
 HINT = "stages differ: give those with the embedding or the head fewer layers (--stages fit, flops, or a list)"
 POOLS = "pools differ: give the one that does more work more GPUs (--mesh), or place other modules on it"
+PARTS = "parts are not equal: use a --mesh that divides what is cut, or other sizes"
 
 
 def judge(figures: dict[str, Any], where: str, max_imbalance: float | None = None) -> Iterator[Diagnostic]:
@@ -62,9 +63,15 @@ def _unbalanced(
         where,
         expected=f"at most {limit:.2f}",
         actual=f"{ratio:.2f} (largest and smallest: {shares})",
-        hint=HINT if heaviest["pool"].startswith("stage") else POOLS,
+        hint=_hint(heaviest["pool"], lightest["pool"]),
         severity=severity,
     )
+
+
+def _hint(heavy: str, light: str) -> str:
+    if heavy == light:
+        return PARTS
+    return HINT if heavy.startswith("stage") else POOLS
 
 
 def _gb(value: int) -> str:

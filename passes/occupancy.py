@@ -39,6 +39,7 @@ def _figures(weight: WeightOp, mesh: Mesh) -> dict[str, Any]:
         "experts": len(copies),
         "slots": len(table),
         "slots_per_gpu": max(map(len, held)),
+        "fewest_slots_per_gpu": min(map(len, held)),
         "replicated": {str(expert): count for expert, count in sorted(copies.items()) if count > 1},
         "uniform_rows_balance": round(float(rows.max() / rows.mean()), 4),
     }

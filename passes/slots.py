@@ -22,7 +22,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ..diagnostics import Diagnostic, Refused
-from ..ir.dims import Sizes, number, symbol
+from ..ir.dims import Sizes, number
 from ..ir.layout import Dim, Tensor
 from ..ir.local import levels
 from ..ir.module import annotate, layer_of, mesh_of, operators, plan_of, sizes_of
@@ -30,10 +30,10 @@ from ..ir.op import Operator, attribute, retype, tensor_of, where_of
 from ..ir.ops.assign import AssignOp
 from ..ir.ops.moe import EXPERT_TOKENS, CountOp, DispatchOp
 from ..ir.ops.program import RepeatOp, WeightOp
-from ..ir.orders import CONTIGUOUS, axes_of, divisor, indices, unequal
+from ..ir.orders import CONTIGUOUS, is_unequal, pieces
 from ..ir.slots import Slots
 from .cuts import Cuts, Place
-from .deal import dealt, table
+from .deal import counted, dealt, table
 
 EXPERTS = "experts"
 
@@ -60,25 +60,16 @@ class SlotsPass(ModulePass):
 def _table(slots: Slots, dispatch: DispatchOp, repeat: RepeatOp | None, cuts: Cuts) -> DenseArrayBase:
     """The expert of every slot, as the experts of this dispatch are cut."""
     user = next(op for op in _over(dispatch) if any(isinstance(value.owner, WeightOp) for value in op.operands))
-    of = Tensor((Dim(EXPERTS, symbol("slots")),), "f32", pool=tensor_of(user.out).pool)
-    cut = cuts.named(of, Place(user.path.data, layer_of(user, repeat), of.pool))[EXPERTS]
-    parts = cuts.mesh.size(axes_of(cut))
-    order = levels(cuts.mesh, cut) or ((parts, CONTIGUOUS),)
-    if unequal(order):
-        raise Refused(_uneven(user, cut))
-    rows = dealt(slots, dispatch.experts.value.data, parts, divisor(order))
-    return DenseArrayBase.from_list(i64, table(rows, indices(order, sum(map(len, rows)))))
-
-
-def _uneven(user: Operator, cut: tuple[str, ...]) -> Diagnostic:
-    """Slots are there so that GPUs have as many of them as others."""
-    return Diagnostic(
-        "order",
-        f"slots of experts are cut into unequal parts: {' / '.join(cut)}",
-        where_of(user),
-        expected="as many slots on every GPU",
-        hint="let the axis cut experts without an order; a placement says which expert is where",
-    )
+    place = Place(user.path.data, layer_of(user, repeat), tensor_of(user.out).pool)
+    rules = cuts.rules.at(place.path, place.layer, cuts.mesh.axes_of(place.pool))
+    cutting = {axis: rule.order(EXPERTS) for axis, rule in rules if EXPERTS in rule.cuts}
+    experts, parts = dispatch.experts.value.data, cuts.mesh.size(tuple(cutting))
+    total = counted(slots, experts, parts, alike=not any(map(is_unequal, cutting.values())))
+    cut = cuts.named(Tensor((Dim(EXPERTS, number(total)),), "f32", pool=place.pool), place)[EXPERTS]
+    if cuts.problems:
+        raise Refused(*cuts.problems.values())
+    held = pieces(levels(cuts.mesh, cut) or ((parts, CONTIGUOUS),), total)
+    return DenseArrayBase.from_list(i64, table(dealt(slots, experts, list(map(len, held))), held))
 
 
 def _slotted(dispatch: DispatchOp, slots: DenseArrayBase) -> None:

@@ -141,6 +141,7 @@ PLANS = {
     "slots, tokens gathered": plan(EP_ALLGATHER, slots=Slots(redundant="gpus"), ep=4),
     "slots of a hot expert, zigzag": plan((EP[0], rule("*.experts", "ep", experts="zigzag")),
         slots=Slots(redundant=4, replicas=((3, 3),)), ep=2),
+    "slots uneven": plan((EP[0], rule("*.experts", "ep", experts="uneven")), slots=Slots(redundant=1), ep=2),
     "slots×tp, pp": plan(EP + TP, "uneven", slots=Slots(redundant=2), pp=2, ep=2, tp=2),
     "deepseek, slots": plan(DEEPSEEK, slots=Slots(redundant="gpus"), dp=2, tp=2),
     "folded, slots": plan(FOLDED, slots=Slots(redundant="gpus"), dp=2, tp=2, etp=2),

@@ -143,7 +143,9 @@ def held(job: Job) -> list[str]:
     """Per GPU the experts that its down projections are of, as the graph says."""
     assert job.status == "valid", [str(d) for d in job.diagnostics]
     assert job.graph is not None
-    return list(next(row for row in job.graph.rows if row.path.endswith("experts.down_proj")).spread)
+    rows = [row for row in job.graph.rows if row.path.endswith("experts.down_proj") and row.spread]
+    found = {int(gpu): text for row in rows for gpu, text in zip(row.gpus, row.spread, strict=True)}
+    return [found[gpu] for gpu in sorted(found)]
 
 
 def test_redundant_experts_are_dealt_out_to_gpus_that_have_not_got_them() -> None:
@@ -188,6 +190,33 @@ def test_a_placement_is_what_gpus_hold_in_whatever_order_experts_are_cut(tmp_pat
     assert found == [[[7, 8], [0, 1], [3, 4], [5, 6]], second, third, [[6, 7], [0, 1], [3, 4], [1, 2]]]
 
 
+def test_a_placement_says_how_many_experts_each_gpu_has(tmp_path: Path) -> None:
+    job = placed(written(tmp_path / "unequal.yaml", "{placement: [[7, 0, 3, 5], [1], [2, 3, 4], [6, 0]]}"), 4)
+    wanted = ["7, 0, 3, 5 (copy 1/2 of 0, 1/2 of 3)", "1", "2-4 (copy 2/2 of 3)", "6, 0 (copy 2/2 of 0)"]
+    assert [text.partition(" ")[2] for text in held(job)] == wanted
+    figures = job.figures["slots"]
+    assert (figures["slots"], figures["fewest_slots_per_gpu"], figures["slots_per_gpu"]) == (10, 1, 4)
+    assert job.figures["balance"]["flops"] > 1.1
+    sizes = {part["gpus"]: part["parameters"] for part in job.figures["classes"]}
+    matrices = 32 * 3 * 4096 * 14336
+    assert [sizes[gpu] - sizes["1"] for gpu in ("0", "2", "3")] == [3 * matrices, 2 * matrices, matrices]
+
+
+@pytest.mark.parametrize(("gpus", "experts", "each"), [(3, "{redundant: 2}", [4, 3, 3]), (3, "", [3, 3, 2])])
+def test_experts_and_copies_are_dealt_unevenly_where_they_do_not_divide(
+    tmp_path: Path, gpus: int, experts: str, each: list[int]
+) -> None:
+    file = tmp_path / "uneven.yaml"
+    written(file, experts or "~", "{experts: uneven}")
+    file.write_text(file.read_text().replace("experts: ~\n", "").replace("ep: batch_size", "ep: {batch_size: uneven}"))
+    job = placed(str(file), gpus)
+    assert job.status == "valid", [str(d) for d in job.diagnostics]
+    assert job.graph is not None
+    rows = [row for row in job.graph.rows if row.path.endswith("experts.down_proj") and row.move is None]
+    found = {int(gpu): row.outputs[0].local[0] for row in rows for gpu in row.gpus}
+    assert [int(found[gpu]) for gpu in range(gpus)] == each
+
+
 def test_rows_of_slots_are_shared_out_and_volumes_stay() -> None:
     one, other = placed("ep", 4), placed("ep-redundant", 4)
     for after in ("moe.dispatch", "moe.experts.down_proj"):
@@ -222,7 +251,7 @@ WRONG = {
     "{placement: [[0, 1, 2], [3, 4, 5], [6, 7, 9], [0, 8, 1]]}": ["the model has no expert 8, 9"],
     "{placement: [[0, 1, 2], [3, 4, 5], [6, 0, 1], [0, 2, 3]]}": ["no slot holds expert 7"],
     "{placement: [[0, 1, 2, 3], [4, 5, 6]]}": [
-        "the placement lists 2 GPUs, experts are cut into 4", "no slot holds expert 7", "hold from 3 to 4 experts",
+        "the placement lists 2 GPUs, experts are cut into 4", "no slot holds expert 7",
     ],
     "{slots: 10}": ["10 slots are not shared equally by 4 parts of GPUs"],
     "{slots: 8, replicas: {1: 3}}": ["8 slots do not hold 8 experts and 2 replicas"],
@@ -249,19 +278,30 @@ def test_slots_that_cannot_be_are_refused_with_all_that_is_wrong(tmp_path: Path,
     assert all(d.hint or d.code in ("wrong-type", "file") for d in found)
 
 
+def test_unequal_lists_do_not_go_with_an_order_of_equal_parts(tmp_path: Path) -> None:
+    job = placed(written(tmp_path / "s.yaml", "{placement: [[0, 1, 2], [3, 4, 5, 6, 7]]}", "{experts: zigzag}"), 2)
+    assert [d.problem for d in job.diagnostics] == ["GPUs hold from 3 to 5 experts"]
+    sizes = "{placement: [[0, 1, 2], [3, 4, 5, 6, 7]]}", "{experts: {sizes: [4, 4]}}"
+    job = placed(written(tmp_path / "s.yaml", *sizes), 2)
+    assert [d.problem for d in job.diagnostics] == ["the placement lists other numbers of experts than the cut gives"]
+
+
 def test_two_strategies_do_not_both_place_experts() -> None:
     with pytest.raises(Refused, match="2 strategies say which experts GPUs hold"):
         placed("ep-redundant=2,deepseek-prefill", 16)
 
 
 ZIGZAG = (rule("*", "ep", "batch_size"), rule("*.experts", "ep", experts="zigzag"))
+UNEQUAL = (rule("*", "ep", "seq_len"), rule("*.experts", "ep", experts="(1, 4, 2, 1)"))
+UNEQUALLY = Slots(placement=((2,), (3, 0, 1, 1), (1, 2), (3,)))
 PLACED = Slots(placement=((3, 0, 1, 1), (2, 3, 0, 2)))
 
 
 def test_experts_elsewhere_than_the_plan_places_them_are_found() -> None:
     logical = build(MODELS["moe"])
     hot = PLANS["slots of hot experts"]
-    for made, problem in ((small(ZIGZAG, slots=PLACED, ep=2), "the placement lists"), (hot, "slots of expert")):
+    placed = small(ZIGZAG, slots=PLACED, ep=2), small(UNEQUAL, slots=UNEQUALLY, ep=4)
+    for made, problem in (*((each, "the placement lists") for each in placed), (hot, "slots of expert")):
         annotate(logical, plan=made, sizes=sizes_of(logical).bind(B=4, S=8))
         module = lower(logical.clone())
         inputs = {"input": np.random.default_rng(0).integers(0, 24, (4, 8))}

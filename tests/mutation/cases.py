@@ -178,6 +178,7 @@ CASES = (
     Case("dense", "dp uneven", 40),
     Case("dense", "tp, ffn and vocab uneven", 40),
     Case("moe", "ep uneven", 40),
+    Case("moe", "slots uneven", 40),
     Case("dense", "tp=4", 98, paths=4),
     Case("dense", "tp=4", 95, paths=4, by=("all-reduce=tree",)),
     Case("dense", "split-kv=4", 100, paths=2),

@@ -5,6 +5,7 @@
 
 An uneven cut keeps what its units leave over when they are divided by the number of parts, and by whatever else divides
 the dimension; so GPUs that had equally much still do, and those that had not still have not. Sizes keep their ranks.
+Of experts in slots there are as many as their table lists, at any size.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from ..parts import Extent, ports
 
 @dataclass(frozen=True)
 class Units:
-    """How many units there are for as many that were dealt."""
+    """How many units there are for as many that were dealt; what is cut in the orders in `kept` is not made smaller."""
 
     of: Mapping[int, int] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
 
     @staticmethod
     def among(deployment: Deployment) -> Units:
@@ -39,13 +41,17 @@ class Units:
             for parts, units in ((n, orders.units(order)) for n, order in share.order if orders.units(order)):
                 periods[units] = lcm(periods[units], share.parts, chunks[key])
                 least[units] = max(least[units], parts)
-        return Units({units: _fewer(units, period, least[units]) for units, period in periods.items()})
+        listed = {(port.names[0], port.whole[0]) for row in deployment.rows for port in ports(row) if port.slots}
+        kept = frozenset(order for key, share in shares if key in listed for _, order in share.order)
+        return Units({units: _fewer(units, period, least[units]) for units, period in periods.items()}, kept)
 
     def small(self, cuts: orders.Levels) -> orders.Levels:
         """Nested cuts as they are at small size."""
         return tuple((parts, self._order(order)) for parts, order in cuts) if orders.unequal(cuts) else cuts
 
     def _order(self, order: str) -> str:
+        if order in self.kept:
+            return order
         if sizes := orders.listed_sizes(order):
             ranks = sorted(set(sizes))
             return orders.listed(ranks.index(size) + 1 for size in sizes)
