@@ -54,6 +54,10 @@ CODES: dict[str, Code] = {
     "micro-batches": Code(
         "The batch cannot go through in so many equal parts, one after the other.", "Use one of the numbers listed."
     ),
+    "token-chunks": Code(
+        "A prompt cannot go through in so many chunks of its tokens: they do not divide it, or it is not the same.",
+        "Use one of the numbers listed, or let it through at once (--token-chunks 1).",
+    ),
     "capacity": Code(
         "The layers do not fit the capacity that the stages are fitted to.",
         "Cut layers further (tensor parallel), use more stages, or give a larger capacity.",

@@ -50,7 +50,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
             return compile_job(in_micro_batches(job, *least), request, watch)
         chosen = chosen_of(request.algorithm)
         nodes = job.cluster.gpus_per_node
-        job.drawn = Drawn(tuple(_facts(job)), request.per_expert, HUB, chosen, nodes, request.unroll)
+        job.drawn = Drawn(tuple(_facts(job, request.unroll)), request.per_expert, HUB, chosen, nodes, request.unroll)
         hubs = emitted(job.module, job.model.name, job.drawn)
         job.figures["links"] = loads(hubs, _links(job.cluster), chosen)
         graph = _in_paths(job, hubs) if request.collectives == PATHS else hubs
@@ -59,7 +59,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         for plan, before in ((before.plan, before) for before in job.after if before.plan):
             prefill = emitted(lower(_logical(before, plan)), job.model.name, Drawn())
             verify_handover(job.verdict, prefill, graph)
-        job.graph = pictured(graph, job.drawn, job.verdict)
+        job.graph = pictured(graph, job.module, job.drawn, job.verdict)
         job.assumed += tuple(one_at_a_time(job))
         said = judge(job.figures, f"{job.model.name} {job.name}", request.max_imbalance)
         heavy = overloads(job.figures, least[1] if least else None, f"{job.model.name} {job.name}", job.cluster.stated)
@@ -71,7 +71,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
 
 def _logical(job: Job, plan: Plan) -> ModuleOp:
     """The undivided program of a job, with plan and sizes; one that leaves its caches where the plan keeps them."""
-    logical = build(job.model, job.phase, leaves=bool(plan.keeps))
+    logical = build(job.model, job.phase, leaves=bool(plan.keeps), chunks=plan.token_chunks)
     annotate(logical, plan=plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
     return logical
 
@@ -94,7 +94,7 @@ def _links(cluster: Cluster) -> Links:
     return Links(cluster.gpus_per_node, cluster.link_inside, cluster.link_across)
 
 
-def _facts(job: Job) -> Iterator[str]:
+def _facts(job: Job, unrolled: bool) -> Iterator[str]:
     """The lines under the title of a picture."""
     if job.plan and job.plan.unpaid:
         axes = ", ".join(dict.fromkeys(f"{rule.axis} at {', '.join(rule.at)}" for rule in job.plan.unpaid))
@@ -107,6 +107,8 @@ def _facts(job: Job) -> Iterator[str]:
     batch, seq, cached = (job.bound.get(name) or str(text) for name, text in FULL_NAMES.items())
     runs = f"{job.micro_batches} micro-batches × " if job.micro_batches > 1 else ""
     tokens = f"{seq} tokens" if job.phase is Phase.PREFILL else f"{seq} new of {cached} tokens (decode)"
+    if job.token_chunks > 1:
+        tokens = f"{job.token_chunks} chunks of {tokens}" + " (drawn: the last)" * (not unrolled)
     moe = model.moe
     experts = f" · {moe.experts} experts, top-{moe.top_k}" if moe else ""
     layers = f"{len(model.layers)} layers · hidden {model.hidden}"

@@ -36,6 +36,7 @@ class Request:
     layers_per_chunk: int | None = None
     gpus: int | None = None
     micro_batches: int | None = None
+    token_chunks: int | None = None
     redundant_experts: int | None = None
     batch_size: int | str | None = None
     seq_len: int | str | None = None
@@ -127,8 +128,9 @@ class Job:
 
     @property
     def bound(self) -> dict[str, int | None]:
-        """What the symbols of the program stand for: it runs on one micro-batch at a time."""
-        return {**self.sizes, "B": self.batch and self.batch // self.micro_batches}
+        """What the symbols of the program stand for: it runs on a chunk of one micro-batch at a time."""
+        batch, tokens = self.batch, self.sizes.get("S")
+        return {**self.sizes, "B": batch and batch // self.micro_batches, "S": tokens and tokens // self.token_chunks}
 
     @property
     def batch(self) -> int | None:
@@ -138,6 +140,10 @@ class Job:
     @property
     def micro_batches(self) -> int:
         return self.plan.micro_batches if self.plan else 1
+
+    @property
+    def token_chunks(self) -> int:
+        return self.plan.token_chunks if self.plan else 1
 
     @property
     def name(self) -> str:

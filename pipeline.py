@@ -16,8 +16,10 @@ from xdsl.passes import ModulePass
 from xdsl.printer import Printer
 
 from .diagnostics import Refused
+from .ir.chunks import chunk_sizes
 from .ir.deployment import Deployment
 from .ir.dialect import context
+from .ir.dims import Sizes
 from .job import PATHS, Drawn
 from .passes.apart import apart
 from .passes.communicate import CommunicatePass
@@ -58,20 +60,24 @@ def lower(module: ModuleOp, watch: Watcher | None = None) -> ModuleOp:
     return module
 
 
-def emitted(module: ModuleOp, model: str, drawn: Drawn) -> Deployment:
-    """The deployment graph of a lowered module. Refused where an algorithm that was asked for does not suit."""
-    graph = expand(module, model, drawn.facts)
+def emitted(module: ModuleOp, model: str, drawn: Drawn, sizes: Sizes | None = None) -> Deployment:
+    """The deployment graph of a lowered module, at its sizes or these. Refused where an algorithm that was asked for
+    does not suit.
+    """
+    graph = expand(module, model, drawn.facts, sizes)
     if drawn.per_expert:
         graph = apart(graph)
     return paths(graph, drawn.gpus_per_node, drawn.algorithms) if drawn.collectives == PATHS else graph
 
 
-def pictured(graph: Deployment, drawn: Drawn, verdict: Verdict) -> Deployment:
-    """The graph to draw of one that was verified: itself, or its micro-batches apart, of which `verdict` is told."""
-    if not drawn.unrolled or graph.micro_batches == 1:
+def pictured(graph: Deployment, module: ModuleOp, drawn: Drawn, verdict: Verdict) -> Deployment:
+    """The graph to draw of one that was emitted for `module` and verified: itself, or its micro-batches and chunks
+    apart, of which `verdict` is told.
+    """
+    if not drawn.unrolled or len(graph.runs) == 1:
         return graph
-    apart = unroll(graph)
-    shows = f"the program, {graph.micro_batches} times, each time on its part of the batch"
+    apart = unroll([emitted(module, graph.model, drawn, sizes) for sizes in chunk_sizes(module)])
+    shows = f"the program, {len(graph.runs)} times, each time on its part of the batch and of its tokens"
     verdict.run("micro-batches", shows, lambda: unrolled.check(apart, graph))
     return apart
 

@@ -147,7 +147,7 @@ class _Planner:
         if job.plan is None or job.plan.stages is None or not isinstance(job.plan.stages.layers, Fit):
             return job
         plan, job = job.plan, replace(job, sizes=self._sizes(batch, self.phases[0]))
-        logical = build(self.model, self.phases[0])
+        logical = build(self.model, self.phases[0], chunks=plan.token_chunks)
         annotate(logical, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))
         try:
             made, said = fitted(plan, logical, job.cluster, self.request.fused_attention)
@@ -191,6 +191,7 @@ class _Planner:
             mesh=mesh,
             stages=stages,
             micro_batches=self.request.micro_batches,
+            token_chunks=self.request.token_chunks,
             inline=self.experiment.inline,
             alternative=alternative,
             as_written=self.request.as_written,

@@ -101,7 +101,7 @@ def _checked(
         for prefill in (_logical(folder, each) for each in before):
             if (plan := plan_of(prefill)) and plan.keeps:
                 verify_handover(checked.verdict, emitted(lower(prefill), entry["model"], Drawn()), graph)
-        checked.found += _redrawn(folder, entry, pictured(graph, how, checked.verdict))
+        checked.found += _redrawn(folder, entry, pictured(graph, module, how, checked.verdict))
         checked.found += _claims(files["report"], certificate, checked.verdict)
     except Refused as refused:
         checked.found += refused.diagnostics

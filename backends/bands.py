@@ -52,15 +52,20 @@ class Bracket:
 
 
 def brackets(layout: Layout) -> list[list[Bracket]]:
-    """Those of each kind that there is, the innermost first: steps in which parts pass by, layers, micro-batches."""
+    """Those of each kind that there is, the innermost first: steps in which parts pass by, layers, chunks of
+    tokens, micro-batches.
+    """
     rows = [(mark.row, layout.level[index]) for index, mark in layout.scene.marks.items()]
     passing = (((row.repeat, offset_in(row.path), row.steps), level) for row, level in rows if row.steps > 1)
     steps = [Bracket(extent, f"× {count}", "steps") for (_, _, count), extent in _extents(passing)]
     repeated = ((row.repeat, level) for row, level in rows if row.repeat is not None)
     layers = [Bracket(extent, f"× {r.count}", f"layers {r.layers}") for r, extent in _extents(repeated)]
-    runs = layout.scene.view.deployment.micro_batches
-    whole = [Bracket(extent, f"× {runs}", "micro-batches") for _, extent in _extents((runs, at) for _, at in rows)]
-    return [found for found in (steps, layers, whole if runs > 1 else []) if found]
+    program, ((_, whole),) = layout.scene.view.deployment, _extents((None, level) for _, level in rows)
+    runs = [
+        [Bracket(whole, f"× {count}", of)] if count > 1 else []
+        for count, of in ((program.token_chunks, "chunks of tokens"), (program.micro_batches, "micro-batches"))
+    ]
+    return [found for found in (steps, layers, *runs) if found]
 
 
 def _extents(keyed: Iterable[tuple[Key, int]]) -> list[tuple[Key, Extent]]:

@@ -20,7 +20,7 @@ from .look import CLUSTER_LINE, FONT, INK, TEXT
 from .metrics import text_width
 from .nodes import NODE_DEFAULT, node_statements
 from .page import Page, page_of
-from .quoting import clean, quoted
+from .quoting import clean, joined, quoted
 from .routes import Routes
 from .scenery import background
 
@@ -57,15 +57,15 @@ def _nodes(layout: Layout, page: Page) -> tuple[list[str], list[list[str]]]:
 def _head(layout: Layout, page: Page) -> list[str]:
     view = layout.scene.view
     facts = {"model": view.deployment.model, "strategy": view.deployment.strategy, "view": view.name}
-    if view.deployment.micro_batches > 1:
-        facts["micro_batches"] = str(view.deployment.micro_batches)
+    counts = {"micro_batches": view.deployment.micro_batches, "token_chunks": view.deployment.token_chunks}
+    facts |= {name: str(count) for name, count in counts.items() if count > 1}
     about = ", ".join(f"{name}={quoted(text)}" for name, text in facts.items())
-    drawn = background(layout, page).replace('"', '\\"')
+    drawn = joined(background(layout, page))
     return [
         f"digraph {quoted(view.deployment.model)} {{",
         f'graph [layout=nop2, bb="0,0,{page.width},{page.height}", outputorder=edgesfirst, fontname="{FONT}",',
         f"  gpus={view.deployment.gpus}, {about},",
-        f'  _background="{drawn}"];',
+        f"  _background={drawn}];",
         f'node [fontname="{FONT}", fontsize={TEXT.node}, fontcolor="{INK}", style=filled, fixedsize=shape, id="\\N",',
         f"  {NODE_DEFAULT}];",
         f'edge [fontname="{FONT}", fontsize={TEXT.drop}, arrowsize=0.7, {EDGE_DEFAULT}];',

@@ -29,8 +29,8 @@ def _texts(row: Row, ports: tuple[Port, ...], whole: bool = False) -> list[str]:
 
 
 def head_lines(row: Row, width: int) -> list[str]:
-    """The operator's name, and of which micro-batch it is."""
-    return _wrap(row.title if row.run is None else f"{row.title}, micro-batch {row.run}", width)
+    """The operator's name, and of which micro-batch and chunk it is."""
+    return _wrap(row.title if row.run is None else f"{row.title}, {row.run}", width)
 
 
 def tail_lines(row: Row, width: int) -> list[str]:

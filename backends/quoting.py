@@ -8,6 +8,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _SPECIAL = re.compile(r'["\\&\x00-\x1f\x7f]')
 _BACKSLASH = "∖"
+PIECE = 8000
+"""Characters of a string's longest piece: none is longer, were each a quotation mark."""
 
 
 def clean(text: str) -> str:
@@ -23,6 +25,16 @@ def quoted(text: str) -> str:
     """
     escaped = clean(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def joined(text: str) -> str:
+    r"""A DOT string of any length, in pieces that Graphviz reads (it takes at most 16,384 characters at once).
+
+    >>> joined('a"b'), joined("x" * (PIECE + 1)).count(" + ")
+    ('"a\\"b"', 1)
+    """
+    pieces = (text[at : at + PIECE] for at in range(0, max(len(text), 1), PIECE))
+    return " + ".join('"' + piece.replace('"', '\\"') + '"' for piece in pieces)
 
 
 def label_text(text: str) -> str:

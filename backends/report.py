@@ -45,6 +45,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "stores": [_rule(rule) for rule in plan.stores],
         "stages": _stages(plan.stages) if plan.stages else None,
         "micro_batches": plan.micro_batches,
+        "token_chunks": plan.token_chunks,
         "pools": {pool.name: list(pool.axes) for pool in plan.pools},
         "place": [{"at": list(placing.at), "on": placing.on, "where": placing.where} for placing in plan.places],
     }

@@ -38,6 +38,9 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         "--micro-batches", type=POSITIVE, help="The batch goes through in so many equal parts, one after the other."
     ),
     click.option(
+        "--token-chunks", type=POSITIVE, help="And every sequence in so many chunks of tokens, which read caches."
+    ),
+    click.option(
         "--num-redundant-experts",
         "--ep-num-redundant-experts",
         "redundant_experts",
@@ -55,7 +58,9 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         "--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default."
     ),
     click.option("--all-regimes", is_flag=True, help="Lower all regimes of a strategy, not only that of the sizes."),
-    click.option("--unroll-micro-batches", "unroll", is_flag=True, help="Draw every micro-batch by itself, in order."),
+    click.option(
+        "--unroll-micro-batches", "unroll", is_flag=True, help="Draw every micro-batch, and chunk, by itself."
+    ),
     click.option("--per-expert", is_flag=True, help="Draw every expert of a GPU apart, not one grouped operator."),
     click.option(
         "--collectives",

@@ -50,7 +50,7 @@ def _grouped(make: Maker, x: SSAValue) -> SSAValue:
 
 
 def _rope(make: Maker, path: str, x: SSAValue, over: str) -> SSAValue:
-    spec, kv_len = make.model.attention, str(KV) if make.decodes else None
+    spec, kv_len = make.model.attention, str(KV) if make.appends else None
     theta, factor = FloatAttr(spec.rope_theta, f64), FloatAttr(spec.rope_factor, f64) if spec.rope_factor != 1 else None
     return make.add(RopeOp, path, x, over=over, theta=theta, factor=factor, kv_len=kv_len)
 

@@ -6,7 +6,8 @@
     dag.output(%logits)
 
 A decode step is a program of its own: its seq_len new tokens are appended to a resident cache of kv_len tokens, of
-which they are the last, and attention reads all of it.
+which they are the last, and attention reads all of it. A prompt in chunks of tokens is such a program, too, run once a
+chunk (`ir/chunks.py`).
 
 Layers stay rolled: runs of equal layers (or of an equal pattern of layers) become one `dag.repeat` each.
 """
@@ -19,6 +20,7 @@ from dataclasses import replace
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, SSAValue
 
+from ..ir.chunks import at_chunk
 from ..ir.dims import Definition, Sizes, number
 from ..ir.layout import Tensor
 from ..ir.ops.linear import ProjectOp
@@ -35,12 +37,13 @@ from .model import Model, Phase
 MAX_PERIOD = 8
 
 
-def build(model: Model, phase: Phase = Phase.PREFILL, leaves: bool = False) -> ModuleOp:
+def build(model: Model, phase: Phase = Phase.PREFILL, leaves: bool = False, chunks: int = 1) -> ModuleOp:
     """The logical module of a model, with batch_size = B, seq_len = S and, in decode, kv_len = K left symbolic.
 
-    A prefill that `leaves` its caches to a program of its own for decode keeps them for it.
+    A prefill that `leaves` its caches to a program of its own for decode keeps them for it. One in `chunks` of tokens
+    is what runs for each; S are its tokens, K is all of them.
     """
-    return _module(Maker(model, phase, leaves))
+    return _module(Maker(model, phase, leaves, chunks))
 
 
 def runs(layers: tuple[str, ...]) -> Iterator[tuple[int, int, int]]:
@@ -89,11 +92,11 @@ def _module(make: Maker) -> ModuleOp:
 
 def _sizes(make: Maker) -> Sizes:
     moe = make.model.moe
-    free = tuple((str(size), None) for size in (BATCH, SEQ, *[KV] * make.decodes))
-    if moe is None:
-        return Sizes(free)
-    rows = BATCH * SEQ * moe.top_k / moe.experts
-    return Sizes(free, (Definition(str(EXPERT_TOKENS), rows, rows),))
+    sizes = Sizes(tuple((str(size), None) for size in (BATCH, SEQ, *[KV] * make.decodes)))
+    if moe is not None:
+        rows = BATCH * SEQ * moe.top_k / moe.experts
+        sizes = replace(sizes, defined=(Definition(str(EXPERT_TOKENS), rows, rows),))
+    return at_chunk(sizes, make.chunks - 1) if make.chunks > 1 else sizes
 
 
 def _repeat(make: Maker, x: SSAValue, first: int, last: int, period: int) -> SSAValue:

@@ -27,12 +27,19 @@ class Maker:
     phase: Phase
     leaves: bool = False
     """Are caches left to the program that comes next?"""
+    chunks: int = 1
+    """In so many runs a prompt goes through, each of which finds in caches what those before it left."""
     ops: list[Operation] = field(default_factory=list)
     prefix: str = ""
 
     @property
     def decodes(self) -> bool:
         return self.phase is Phase.DECODE
+
+    @property
+    def appends(self) -> bool:
+        """Are its tokens the last of those in caches?"""
+        return self.decodes or self.chunks > 1
 
     def add(self, kind: type[Operator], name: str, *inputs: SSAValue, **props: object) -> SSAValue:
         """One operator; `out` gives its type where operands do not decide it."""
@@ -76,8 +83,8 @@ class Maker:
         return FloatAttr(self.model.norm_eps, f64)
 
     def cached(self, path: str, x: SSAValue) -> SSAValue:
-        """What attention reads of a cache: in prefill what is put into it, in decode all that it holds by then."""
-        if not self.decodes:
+        """What attention reads of a cache: what is put into it, or with what was there all that it holds by then."""
+        if not self.appends:
             made = self.add(CacheOp, path, x)
             if self.leaves:
                 self.add(KeepOp, f"{path}.{path.rpartition('.')[2].removesuffix('_cache')}_kept", made)

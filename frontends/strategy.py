@@ -31,6 +31,7 @@ def resolve(
     mesh: str | None = None,
     stages: str | None = None,
     micro_batches: int | None = None,
+    token_chunks: int | None = None,
     inline: Mapping[str, object] | None = None,
     base: Path | None = None,
     alternative: str = "",
@@ -38,7 +39,8 @@ def resolve(
 ) -> Plan:
     """The plan that a strategy's name, file or mesh stands for, on so many GPUs (None: as many as its mesh has).
 
-    `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers, `micro_batches` their number;
+    `mesh` sizes axes and adds strategies; `stages` replaces the cut of the layers, `micro_batches` and `token_chunks`
+    how many of these there are;
     `inline` are the strategies that a description holds; file names are looked for under `base`; of `alternatives` the
     one of this name is meant, or the first; `as_written`: also where that is another function than the model's. Refused
     with what would work.
@@ -50,7 +52,7 @@ def resolve(
     cut = _stages(choice, stages, where)
     if cut is not None and gpus is None:
         cut = _opened(choice, cut)
-    runs = micro_batches or _micro_batches(choice, where)
+    runs = micro_batches or _stated(choice, "micro_batches", where)
     axes = sized(choice.components, gpus, where)
     if cut is not None:
         _check_listed(cut, axes, where)
@@ -69,6 +71,7 @@ def resolve(
         slots=slots,
         micro_batches=runs or 1,
         divisible=runs is None,
+        token_chunks=token_chunks or _stated(choice, "token_chunks", where) or 1,
         pools=choice.components[0].strategy.pools,
         places=choice.components[0].strategy.places,
     )
@@ -104,12 +107,13 @@ def _check_sized(choice: Choice, where: str) -> None:
             raise Refused(Diagnostic("mesh", problem, where, ", ".join(known), ", ".join(component.sizes)))
 
 
-def _micro_batches(choice: Choice, where: str) -> int | None:
-    """Those that a strategy of a product states."""
-    stated = {c.strategy.micro_batches for c in choice.components if c.strategy.micro_batches}
+def _stated(choice: Choice, runs: str, where: str) -> int | None:
+    """How many micro-batches, or token chunks, a strategy of a product states."""
+    stated = {count for c in choice.components if (count := getattr(c.strategy, runs))}
     if len(stated) > 1:
-        problem = f"strategies of the product state {' and '.join(map(str, sorted(stated)))} micro-batches"
-        raise Refused(Diagnostic("micro-batches", problem, where, "one number", hint="say which: --micro-batches N"))
+        name = runs.replace("_", "-")
+        problem = f"strategies of the product state {' and '.join(map(str, sorted(stated)))} {name}"
+        raise Refused(Diagnostic(name, problem, where, "one number", hint=f"say which: --{name} N"))
     return next(iter(stated), None)
 
 

@@ -18,6 +18,7 @@ folds: {ffn: {tpf: 4, ep: gpus}}        # further meshes over the same GPUs (fol
 pools, place                            # several meshes instead of one (pools_text.py)
 experts: {redundant: gpus}              # copies of experts, or which are where (slots_text.py)
 micro_batches: 4                        # the batch goes through in so many equal parts, one after the other
+micro_batches: {batch_size: 2, seq_len: 4}      # or also every sequence, in so many chunks of its tokens
 alternatives: {…: {rules: […]}, …}      # ways to do it, each with what it says beside all of this (`alternatives.py`)
 """
 
@@ -29,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from ..diagnostics import Diagnostic, Refused, nearest
 from ..ir import orders
@@ -75,6 +76,7 @@ class Strategy:
     needs: tuple[str, ...] = ()
     """In words, what sizes and models it takes; the compiler checks that, these are for readers."""
     micro_batches: int | None = None
+    token_chunks: int | None = None
     alternative: str = ""
     alternatives: tuple[Strategy, ...] = ()
     """Whole strategies, each called `alternative`; this one then has the axes of all, and is else as the first."""
@@ -142,6 +144,20 @@ class RuleText(Strict):
     replicate: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
 
 
+Runs = Annotated[int, Field(ge=1, le=MAX_PARTS)]
+
+
+class RunsText(Strict):
+    """In how many equal parts dimensions go through, one after the other; a number is of the batch."""
+
+    batch_size: Runs | None = None
+    seq_len: Runs | None = None
+
+
+def _runs(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"batch_size": value}
+
+
 class StrategyText(Strict):
     about: Annotated[str, Field(max_length=300)] = ""
     needs: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=16)] = []
@@ -153,7 +169,7 @@ class StrategyText(Strict):
     rules: Annotated[list[RuleText], Field(max_length=1000)] = []
     stages: StagesText | None = None
     experts: SlotsText | None = None
-    micro_batches: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
+    micro_batches: Annotated[RunsText, BeforeValidator(_runs)] = RunsText()
 
     @property
     def axes(self) -> dict[str, int | None]:
@@ -204,7 +220,8 @@ def _parsed(parsed: Parsed, name: str, builtin: bool) -> Strategy:
         where=parsed.where(),
         builtin=builtin,
         needs=tuple(text.needs),
-        micro_batches=text.micro_batches,
+        micro_batches=text.micro_batches.batch_size,
+        token_chunks=text.micro_batches.seq_len,
         pools=pools_of(text.pools, parsed),
         places=places_of(text.place, parsed),
         folds=tuple(_folds(text, parsed)),

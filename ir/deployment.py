@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, overload
 
@@ -116,15 +117,28 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the program: of which micro-batch, and of which chunk of its tokens. None where there is but one."""
+
+    micro_batch: int | None = None
+    chunk: int | None = None
+
+    def __str__(self) -> str:
+        """`micro-batch 1, chunk 0`."""
+        named = {"micro-batch": self.micro_batch, "chunk": self.chunk}
+        return ", ".join(f"{name} {number}" for name, number in named.items() if number is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """A body of `period` layers drawn once, that stands for layers `first` to `last`; in which `run` of the program,
-    where its micro-batches are drawn apart.
+    where its runs are drawn apart.
     """
 
     first: int
     last: int
     period: int = 1
-    run: int | None = None
+    run: Run | None = None
 
     @property
     def count(self) -> int:
@@ -137,7 +151,7 @@ class Repeat:
 
     @property
     def id(self) -> str:
-        run = "" if self.run is None else f"_micro_batch_{self.run}"
+        run = "" if self.run is None else "_" + str(self.run).replace(", ", "_").replace("-", "_").replace(" ", "_")
         return f"layers_{self.layers.replace('-', '_')}{run}"
 
 
@@ -225,8 +239,8 @@ class Row:
     `operator` is what each node does to its pieces, its operands being (*inputs, *weights) in the order `operands`;
     None where a node only splits or joins what it holds. An operator whose GPUs hold parts of several sizes is as many
     rows; a collective or the host among them has an input (or output) for each size. `turns`, int64 like `places`: when
-    each member runs the node in its program; None: in the order of the rows. `run`: which micro-batch it is of, where
-    they are drawn apart.
+    each member runs the node in its program; None: in the order of the rows. `run`: of which run of the program it is,
+    where these are drawn apart.
     """
 
     index: int
@@ -248,7 +262,7 @@ class Row:
     turns: np.ndarray | None = None
     senders: int = 0
     pairs: np.ndarray | None = None
-    run: int | None = None
+    run: Run | None = None
 
     @property
     def on_host(self) -> bool:
@@ -328,7 +342,8 @@ class Pool:
 class Deployment:
     """The whole graph of one model under one strategy. `facts` are the lines of the picture's title block.
 
-    All of it is run `micro_batches` times, one after the other, each time on an equal part of the batch.
+    All of it is run `micro_batches` times, one after the other, each time on an equal part of the batch; and for each
+    of these `token_chunks` times, on one chunk of its tokens after the other, of which this is the last.
     """
 
     model: str
@@ -339,6 +354,13 @@ class Deployment:
     rows: tuple[Row, ...]
     links: tuple[Link, ...]
     micro_batches: int = 1
+    token_chunks: int = 1
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs of it, in their order."""
+        each = [[*range(count)] if count > 1 else [None] for count in (self.micro_batches, self.token_chunks)]
+        return tuple(Run(micro_batch, chunk) for micro_batch, chunk in product(*each))
 
     @property
     def nodes(self) -> int:

@@ -5,6 +5,7 @@
     stored at *: fsdp cuts hidden, else ffn
     stages over pp: even
     micro_batches 4
+    token_chunks 2                      every sequence in so many parts, one after the other
     pools attention [dp], experts [ep]  disjoint sets of GPUs in the order of their ids, each a mesh of its own axes
     *.experts on experts
     keeps * on decode                   where the program that comes next looks for caches
@@ -130,6 +131,9 @@ class Plan:
     """Which experts GPUs hold; nothing: an equal part of them."""
     micro_batches: int = 1
     """The program runs so often, each time on an equal part of the batch."""
+    token_chunks: int = 1
+    """And of each of these so often, each time on the next equal part of its tokens, which finds the ones before it in
+    caches."""
     divisible: bool = False
     """No one said how often: it may be more, for memory's sake."""
     stores: tuple[Rule, ...] = ()
@@ -147,6 +151,11 @@ class Plan:
         """GPUs the mesh needs: the product of its axes, or the sum of those of its pools."""
         meshes = [pool.axes for pool in self.pools] or [tuple(axis.name for axis in self.axes)]
         return sum(prod(map(self.size, axes)) for axes in meshes)
+
+    @property
+    def runs(self) -> int:
+        """How often the program runs."""
+        return self.micro_batches * self.token_chunks
 
     def size(self, axis: str) -> int:
         return next(a.size for a in self.axes if a.name == axis)

@@ -57,8 +57,8 @@ class PlanAttr(Data[Plan]):
         printer.print_string(_stages_text(plan.stages) if plan.stages else "")
         if plan.slots:
             _print_slots(printer, plan.slots)
-        several = f", micro_batches {plan.micro_batches}" if plan.micro_batches > 1 else ""
-        printer.print_string(several)
+        for keyword, runs in (("micro_batches", plan.micro_batches), ("token_chunks", plan.token_chunks)):
+            printer.print_string(f", {keyword} {runs}" if runs > 1 else "")
         if plan.pools:
             printer.print_string(f", pools [{', '.join(map(_pool_text, plan.pools))}], places [")
             printer.print_list(plan.places, lambda placing: _print_placing(printer, placing))
@@ -180,6 +180,7 @@ _MORE: dict[str, Callable[[AttrParser], Any]] = {
     "stages": _parse_stages,
     "slots": _parse_slots,
     "micro_batches": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),
+    "token_chunks": lambda parser: parser.parse_integer(allow_boolean=False, allow_negative=False),
     "pools": lambda parser: items(parser, lambda: _parse_pool(parser)),
     "folds": lambda parser: items(parser, lambda: _parse_fold(parser)),
     "places": lambda parser: items(parser, lambda: _parse_placing(parser)),

@@ -11,7 +11,7 @@ output) for each, so that in a row arrays are rectangular.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -42,14 +42,18 @@ ROLE_KIND = {Role.ROUTING: Kind.ROUTE, Role.HOST: Kind.ROUTE, Role.MOVE: Kind.CO
 HOST_PLACES = np.empty((1, 0), dtype=np.int64)
 
 
-def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = ()) -> Deployment:
-    """The deployment graph of a lowered module, without idle pools. `facts` are lines for the title of pictures."""
+def expand(module: ModuleOp, model: str, facts: tuple[str, ...] = (), sizes: Sizes | None = None) -> Deployment:
+    """The deployment graph of a lowered module, without idle pools. `facts` are lines for the title of pictures,
+    `sizes` what its symbols stand for, if that is not what it says.
+    """
     plan, mesh = plan_of(module), mesh_of(module)
-    builder = _Builder(plan, mesh, sizes_of(module))
+    builder = _Builder(plan, mesh, sizes or sizes_of(module))
     builder.run(module)
     pools = tuple(Pool(name, mesh.ids(name).reshape(-1)) for name in working_pools(module))
-    name, runs = (plan.name, plan.micro_batches) if plan else ("", 1)
-    return Deployment(model, name, facts, mesh.gpus, pools, tuple(builder.rows), tuple(builder.links), runs)
+    made = Deployment(
+        model, plan.name if plan else "", facts, mesh.gpus, pools, tuple(builder.rows), tuple(builder.links)
+    )
+    return replace(made, micro_batches=plan.micro_batches, token_chunks=plan.token_chunks) if plan else made
 
 
 def working_pools(module: ModuleOp) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
+from ..ir.chunks import chunk_sizes
 from ..ir.dims import Size, as_number
 from ..ir.local import nbytes
 from ..ir.module import mesh_of, offset_of, plan_of, sizes_of
@@ -58,7 +59,7 @@ class Footprint:
 
 
 def footprint(module: ModuleOp, fused: bool = True) -> Footprint:
-    """Of a lowered module of one pool, its sizes bound: bytes as a GPU holds them, FLOPs of one run."""
+    """Of a lowered module of one pool, its sizes bound: bytes as a GPU holds them, FLOPs of one micro-batch."""
     plan, mesh, sizes = plan_of(module), mesh_of(module), sizes_of(module)
     (pool,), runs = mesh.pools, plan.micro_batches if plan else 1
     repeats = [op for op in module.ops if isinstance(op, RepeatOp)]
@@ -66,7 +67,7 @@ def footprint(module: ModuleOp, fused: bool = True) -> Footprint:
     parts = {part: np.zeros(count, dtype=np.int64) for part in PARTS}
     work, tied = np.zeros(count, dtype=np.int64), 0
     for op, layers, inside in _placed(module, count):
-        work[layers] += _number(flops(mesh, sizes, op))
+        work[layers] += sum(_number(flops(mesh, run, op)) for run in chunk_sizes(module))
         size = _number(nbytes(mesh, sizes, tensor_of(op.out)))
         if isinstance(op, WeightOp):
             parts["weights"][layers] += size

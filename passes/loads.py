@@ -43,7 +43,7 @@ class Links:
 
 
 def loads(deployment: Deployment, links: Links, chosen: Chosen) -> dict[str, Any]:
-    """What the links carry in a round of every repeated body (for one micro-batch), and in all.
+    """What the links carry in a round of every repeated body (for one run of the program), and in all.
 
     `deployment`: collectives drawn as hubs. What is sent in sizes left unbound is not counted, but listed as `unknown`.
     """
@@ -51,7 +51,7 @@ def loads(deployment: Deployment, links: Links, chosen: Chosen) -> dict[str, Any
     for row in deployment.rows:
         counted.add(row)
     total = sum((each.bytes * each.repeat for each in counted.bodies.values()), counted.none())
-    total *= deployment.micro_batches
+    total *= len(deployment.runs)
     return {
         "bandwidth": {"switch": links.inside, "fabric": links.across},
         "algorithms": counted.algorithms,

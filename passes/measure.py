@@ -7,13 +7,14 @@ takes one look at each operator of a layer. Numbers are exact: an expert compute
 where labels round rows up. A size left unbound makes a figure an expression (a text).
 
 A batch that goes through in micro-batches is computed and sent once per micro-batch, as `collectives` lists it for one;
-caches hold all of them, values and buffers one, weights are there once.
+caches hold all of them, values and buffers one, weights are there once. Of chunks of a prompt's tokens each is counted
+with as many in the caches as it finds; memory and `collectives` are those of the last.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -22,13 +23,14 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
+from ..ir.chunks import chunk_sizes
 from ..ir.dims import Size, Sizes, as_number, number, product, same
 from ..ir.gpus import Gpus, least
 from ..ir.ids import spans
 from ..ir.layout import Dim, Tensor
 from ..ir.local import elements, fraction, kinds, nbytes, plain
 from ..ir.mesh import HOST, Mesh
-from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of, sizes_of
+from ..ir.module import layers_text, mesh_of, operators, plain_path, plan_of
 from ..ir.op import Operator, Role, tensor_of
 from ..ir.ops.attention import CACHES
 from ..ir.ops.move import Collective, Mover, TransferOp
@@ -69,13 +71,14 @@ class Totals:
 def measure(module: ModuleOp, gpus: Sequence[Gpus] = (), fused_attention: bool = True) -> dict[str, Any]:
     """Figures of a lowered module as plain data, held against what GPUs of these kinds have."""
     plan = plan_of(module)
-    look = _Look(plan, mesh_of(module), sizes_of(module), _pools(module))
+    look = _Look(plan, mesh_of(module), chunk_sizes(module), _pools(module))
     for op, repeat in operators(module):
         look.at(op, repeat)
     classes = [_class(look, module, totals, gpus, fused_attention) for pool in look.pools.values() for totals in pool]
     return {
         "gpus": look.mesh.gpus,
         "micro_batches": look.runs,
+        "token_chunks": len(look.chunks),
         "classes": classes,
         "collectives": look.collectives,
         "per_layer": _per_layer(look.collectives),
@@ -92,12 +95,14 @@ def measure(module: ModuleOp, gpus: Sequence[Gpus] = (), fused_attention: bool =
 class _Look:
     plan: Plan | None
     mesh: Mesh
-    sizes: Sizes
+    chunks: list[Sizes]
+    """What symbols stand for, of every run over a prompt."""
     pools: dict[str, list[Totals]]
 
     def __post_init__(self) -> None:
+        self.sizes = self.chunks[-1]
         self.runs = self.plan.micro_batches if self.plan else 1
-        """How often the program runs: once per micro-batch."""
+        """How often the program runs over prompts: once per micro-batch."""
         self.collectives: list[dict[str, Any]] = []
         self.total: Size = ZERO
         self._axes: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
@@ -133,7 +138,7 @@ class _Look:
     def _work(self, op: Operator, repeat: RepeatOp | None, times: int) -> None:
         out = tensor_of(op.out)
         for totals in self.pools[out.pool]:
-            work = flops(self.mesh, self.sizes, op, totals.at) * self.runs
+            work = sum((flops(self.mesh, sizes, op, totals.at) for sizes in self.chunks), ZERO) * self.runs
             totals.flops += work * times
             if repeat is not None:
                 totals.layer_flops[layers_text(op, repeat)][plain_path(op.path.data)] = work
@@ -162,12 +167,15 @@ class _Look:
                 "to": after.pool,
             }
         )
-        for totals, count in zip(self.pools[before.pool], counts, strict=True):
-            size = plain(nbytes_of(op, count))
-            totals.sent += size * times * self.runs if isinstance(size, int) else 0
-        for totals, count in zip(self.pools[after.pool], got, strict=True):
-            size = plain(nbytes_of(op, count))
-            totals.received += size * times * self.runs if isinstance(size, int) else 0
+        for totals in self.pools[before.pool]:
+            totals.sent += self._bytes(op, sent_from, totals) * times
+        for totals in self.pools[after.pool]:
+            totals.received += self._bytes(op, received, totals) * times
+
+    def _bytes(self, op: Mover, count: Callable[[Mover, Mesh, Sizes, int], Size], totals: Totals) -> int:
+        """Bytes of all runs; none where sizes are left unbound."""
+        each = [plain(nbytes_of(op, count(op, self.mesh, sizes, totals.at))) for sizes in self.chunks]
+        return sum(size for size in each if isinstance(size, int)) * self.runs
 
     def modules(self) -> Any:
         """Per module of each pool: distinct weight parts × replicas against the pool's GPUs (OUT6, DEP1)."""

@@ -103,7 +103,8 @@ _ENDS = {
 _BESIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _NUMBER = re.compile(r"(?<![A-Za-z\d])\d+")
 _WHERE = re.compile(
-    r"[|:,·–]? ?\b(layers?|l|block|(pipeline )?stage|[ptdesc]p|replica|rep|shard|part|slice|rank|head group) ?[#:=]? ?"
+    r"[|:,·–]? ?\b(layers?|l|block|(pipeline )?stage|[ptdesc]p|replica|rep|shard|part|slice|rank|head group|chunk|"
+    r"micro ?batch) ?[#:=]? ?"
     r"\d+( ?(/|of|to|…|\.\.) ?\d+| \d+)?\b ?[|:,·–]?(?! ?(→|->))"
 )
 """Which of many it is: the layer, the stage, the part; no matter what it does."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ...diagnostics import Diagnostic
-from ...ir.drawing import Drawing, EdgeKind, Fact, Node, Tensor
+from ...ir.drawing import Drawing, Edge, EdgeKind, Fact, Node, Tensor
 from .dimensions import agree
 from .finding import finding, listed
 
@@ -94,15 +94,18 @@ def _bodies(drawing: Drawing) -> list[set[Node]]:
 
 
 def _unlike(drawing: Drawing, body: set[Node]) -> Iterator[Diagnostic]:
-    """The next round begins with what the last one gave: what leaves a body must be like something that enters it."""
+    """The next round begins with what the last one gave: what leaves a body must be like something that enters it.
+
+    But for caches, which stay with their layer: whoever reads one does so round by round.
+    """
     enters = [tensor for node in body for edge in drawing.into[node] if edge.source not in body
-              for tensor in _carried(edge.source.outputs, edge.target.inputs)]  # fmt: skip
+              for tensor in _handed(edge)]  # fmt: skip
     leaving = [edge for node in body for edge in drawing.out_of[node] if edge.target not in body]
     if not enters or not leaving:
         return
     told = set[str]()
     for edge in leaving:
-        leaves = _carried(edge.source.outputs, edge.target.inputs)
+        leaves = _handed(edge)
         if leaves and not any(agree(tensor, other) for tensor in leaves for other in enters):
             key = f"{edge.source.title} {listed(leaves)}"
             if key not in told:
@@ -111,6 +114,13 @@ def _unlike(drawing: Drawing, body: set[Node]) -> Iterator[Diagnostic]:
                 entered = listed(dict.fromkeys(map(str, enters)))
                 yield finding("DAG7", drawing, edge, problem, f"one of {entered}", listed(leaves),
                               "the body's output dimensions equal its input's")  # fmt: skip
+
+
+def _handed(edge: Edge) -> list[Tensor]:
+    """What an edge carries that its source does not keep as its state."""
+    kept = edge.source.state if isinstance(edge.source.state, tuple) else ()
+    carried = _carried(edge.source.outputs, edge.target.inputs)
+    return [tensor for tensor in carried if not any(agree(tensor, own) for own in kept)]
 
 
 def _carried(outs: Fact, ins: Fact) -> list[Tensor]:

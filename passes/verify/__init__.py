@@ -10,6 +10,7 @@
 | stated dimensions | `stated`, `labels`, `sending`, `time` | what nodes state follows from their rules; parts add up |
 | graph coverage | `presence` | the graph computes every operator of the model once and holds every part |
 | meaning | `meaning` | at small size, every value on every GPU is the undivided model's; a test, not a proof |
+| token chunks | `chunks` | a prompt in chunks is the prompt at once, over caches that grow in place |
 | handover | `handover` | of a step whose prefill is a program of its own: caches are found as that one leaves them |
 
 A layer runs where those before it found nothing that would make its own findings meaningless.
@@ -25,6 +26,7 @@ from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment
 from ...ir.dims import Sizes
 from . import (
+    chunks,
     coverage,
     dimensions,
     graph,
@@ -115,6 +117,9 @@ def verify_graph(
         verdict.run("graph coverage", once, lambda: presence.check(deployment, model))
     if model is not None and sizes is not None and verdict.holds:
         _meaning(verdict, deployment, model, sizes, numbers, memory)
+    if model is not None and sizes is not None and verdict.holds and deployment.token_chunks > 1:
+        shows = f"{deployment.token_chunks} runs over growing caches are one over the whole prompt, at small size"
+        verdict.run("token chunks", shows, lambda: [*chunks.check(deployment, model, sizes, numbers)])
     return verdict
 
 

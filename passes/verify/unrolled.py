@@ -1,10 +1,12 @@
-"""Micro-batches drawn apart are the program, once each. Guarantees, against the graph of one of them, which all layers
-look at:
+"""Runs drawn apart (micro-batches, chunks of tokens) are the program, once each. Guarantees, against the graph of the
+last of them, which all layers look at:
 
-* every micro-batch has every row of the program, in its order, with the same places, ports and operator, joined alike
-* the total input is split into as many parts as there are micro-batches, part i going to micro-batch i, and the output
-  joined of as many, in that order; all parts together are the whole batch
-* micro-batches share nothing: between two of them there are only edges of order, from one to the next
+* every run has every row of the program, in its order, with the same places, ports and operator, joined alike; but that
+  in a chunk of tokens kv_len counts those up to its last (`chained`)
+* the total input is split into as many parts as there are runs, part i going to run i, and the output joined of as
+  many, in that order; all parts together are the whole batch, and all tokens
+* micro-batches share nothing: between two runs there are only edges of order, from one to the next, and caches: what a
+  chunk appends to is what the same row left in the chunk before
 * the laws of graphs (`graph`) hold of the whole
 """
 
@@ -19,8 +21,10 @@ import numpy as np
 
 from ...diagnostics import Diagnostic
 from ...ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Port, Row, Share
+from ...ir.dims import number, parse, same
 from ...ir.op import Operator
 from . import graph
+from .chained import chained
 from .identity import described
 from .rows import about
 
@@ -35,21 +39,21 @@ def check(apart: Deployment, program: Deployment) -> list[Diagnostic]:
     return found or [*_rows(apart, program), *_links(apart, program), *_routes(apart, program)]
 
 
-def _copies(apart: Deployment, runs: int) -> list[list[Row]]:
-    """The rows of each micro-batch."""
-    return [[row for row in apart.rows if row.run == run] for run in range(runs)]
+def _copies(apart: Deployment, program: Deployment) -> list[list[Row]]:
+    """The rows of each run."""
+    return [[row for row in apart.rows if row.run == run] for run in program.runs]
 
 
 def _rows(apart: Deployment, program: Deployment) -> Iterator[Diagnostic]:
     wanted = [row for row in program.rows if row.kind not in ENDS]
-    for run, rows in enumerate(_copies(apart, program.micro_batches)):
+    for run, rows in zip(program.runs, _copies(apart, program), strict=True):
         if len(rows) != len(wanted):
-            problem = f"micro-batch {run} has {len(rows)} rows, the program {len(wanted)}"
-            yield Diagnostic("micro-batches", problem, apart.model)
+            yield Diagnostic("micro-batches", f"{run} has {len(rows)} rows, the program {len(wanted)}", apart.model)
             return
         for row, model in zip(rows, wanted, strict=True):
-            if odd := [name for name in SAME if not _same(getattr(row, name), getattr(model, name))]:
-                yield about("micro-batches", row, f"in micro-batch {run} has other {odd[0]} than the program")
+            expected = chained(model, run.chunk, program.token_chunks)
+            if odd := [name for name in SAME if not _same(getattr(row, name), getattr(expected, name))]:
+                yield about("micro-batches", row, f"in {run} has other {odd[0]} than the program")
 
 
 def _same(one: object, other: object) -> bool:
@@ -71,23 +75,39 @@ def _same(one: object, other: object) -> bool:
 
 
 def _links(apart: Deployment, program: Deployment) -> Iterator[Diagnostic]:
-    """Are rows joined as the program's are, and micro-batches by order alone?"""
+    """Are rows joined as the program's are, and runs by order and caches alone?"""
     inner = [row.index for row in program.rows if row.kind not in ENDS]
     wanted = Counter(_ends(link) for link in program.links if {link.source, link.target} <= set(inner))
-    found: list[Counter[object]] = [Counter() for _ in range(program.micro_batches)]
-    place = {row.index: inner[i] for rows in _copies(apart, program.micro_batches) for i, row in enumerate(rows)}
-    for link in apart.links:
-        source, target = (apart.rows[end].run for end in (link.source, link.target))
-        if source is None or target is None:
-            continue
+    found: list[Counter[object]] = [Counter() for _ in program.runs]
+    place = {row.index: (run, at) for run, rows in enumerate(_copies(apart, program))
+             for at, row in zip(inner, rows, strict=True)}  # fmt: skip
+    caches = _caches(program)
+    for link in (link for link in apart.links if {link.source, link.target} <= place.keys()):
+        (source, begin), (target, end) = place[link.source], place[link.target]
         if source == target:
-            found[source][(place[link.source], place[link.target], *_ends(link)[2:])] += 1
-        elif link.kind is not EdgeKind.ORDER or target != source + 1:
-            problem = f"joins micro-batches {source} and {target} by more than the order of neighbours"
+            found[source][(begin, end, *_ends(link)[2:])] += 1
+        elif link.kind is not EdgeKind.ORDER:
+            caches[source, target, begin, *_ends(link)[2:]] -= 1
+        elif target != source + 1:
+            problem = f"waits for {program.runs[source]}, not for the run before it"
             yield about("micro-batches", apart.rows[link.target], problem)
-    for run, links in enumerate(found):
+    for run, links in zip(program.runs, found, strict=True):
         if links != wanted:
-            yield Diagnostic("micro-batches", f"micro-batch {run} is joined otherwise than the program", apart.model)
+            yield Diagnostic("micro-batches", f"{run} is joined otherwise than the program", apart.model)
+    for cache in (cache for cache, count in caches.items() if count):
+        source, target, row, *_ = cache
+        reads = "does not read" if caches[cache] > 0 else "reads"
+        problem = f"in {program.runs[target]} {reads} what is left by {program.runs[source]}"
+        yield about("micro-batches", program.rows[row], problem)
+
+
+def _caches(program: Deployment) -> Counter[tuple[int, int, int, int, int, EdgeKind]]:
+    """What joins runs besides order: (run, run after it, row whose result the same row reads, output, input, kind)."""
+    chains = [row for row in program.rows if any(port.cached for port in row.weights)]
+    later = [number for number, run in enumerate(program.runs) if run.chunk]
+    return Counter(
+        (number - 1, number, row.index, 0, len(row.inputs), EdgeKind.DATA) for number in later for row in chains
+    )
 
 
 def _ends(link: Link) -> tuple[object, ...]:
@@ -95,24 +115,24 @@ def _ends(link: Link) -> tuple[object, ...]:
 
 
 def _routes(apart: Deployment, program: Deployment) -> Iterator[Diagnostic]:
-    """Does part i of the batch go to micro-batch i, and come from it?"""
+    """Does part i of the batch go to run i, and come from it?"""
     for row in (row for row in apart.rows if row.run is None and row.kind not in ENDS):
         out = [(link.output, apart.rows[link.target].run) for link in apart.links if link.source == row.index]
         into = [(link.input, apart.rows[link.source].run) for link in apart.links if link.target == row.index]
         splits = len(row.outputs) > len(row.inputs)
-        parts, runs = (out, row.outputs) if splits else (into, row.inputs)
-        if {part for part in parts if part[0] != part[1]} or len(runs) != program.micro_batches:
-            yield about("micro-batches", row, "gives a micro-batch another part of the batch than its own")
-        if not _adds_up(row):
-            yield about("DIM2", row, "the micro-batches do not add up to the batch")
+        parts, ports = (out, row.outputs) if splits else (into, row.inputs)
+        if set(parts) != {*enumerate(program.runs)} or len(ports) != len(program.runs):
+            yield about("micro-batches", row, "gives a run another part of the batch than its own")
+        counts = {"batch_size": program.micro_batches, "seq_len": program.token_chunks}
+        for name in (name for name, count in counts.items() if not _adds_up(row, name, count)):
+            yield about("DIM2", row, f"the {name} of all runs do not add up to the whole")
 
 
-def _adds_up(row: Row) -> bool:
-    """Do the parts' sequences make up those of the whole?"""
+def _adds_up(row: Row, name: str, count: int) -> bool:
+    """Are all parts alike, and so many of them the whole?"""
     splits = len(row.outputs) > len(row.inputs)
     whole, parts = (row.inputs, row.outputs) if splits else (row.outputs, row.inputs)
-    at = whole[0].names.index("batch_size")
-    sizes = [port.local[at] for port in parts]
-    if all(isinstance(size, int) for size in sizes):
-        return sum(size for size in sizes if isinstance(size, int)) == whole[0].local[at]
-    return whole[0].local[at] == f"{len(sizes)}*({sizes[0]})" and len(set(sizes)) == 1
+    at = whole[0].names.index(name)
+    sizes, local = {port.local[at] for port in parts}, whole[0].local[at]
+    (size,) = sizes if len(sizes) == 1 else (0,)
+    return same(parse(str(local)), parse(str(size)) * number(count))
