@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from mutation.cases import CASES
+from mutation.cases import APART, CASES
 from mutation.defence import layers
 from mutation.suite import PLACES, Result, run_case
 
@@ -34,7 +34,8 @@ def outcome(result: Result) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """Classes × layers, in Markdown."""
-    columns = [*layers(CASES[0]), EQUAL_REFUSED, EQUAL, MISSED]
+    named = [layer for case in (*CASES[:1], *APART[:1]) for layer in layers(case)]
+    columns = [*dict.fromkeys(named), EQUAL_REFUSED, EQUAL, MISSED]
     counts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for result in results:
         counts[result.family, result.fault, result.catalogue][outcome(result)] += 1
@@ -48,12 +49,13 @@ def table(results: Sequence[Result]) -> str:
 def main() -> None:
     places = int(sys.argv[1]) if len(sys.argv) > 1 else PLACES
     with Pool() as pool:
-        found = pool.map(partial(run_case, places=places), CASES, chunksize=1)
+        found = pool.map(partial(run_case, places=places), (*CASES, *APART), chunksize=1)
     results = [result for each in found for result in each]
     print(table(results))
     matter = [result for result in results if not result.equal]
     caught = sum(not result.survived for result in matter)
-    print(f"\n{len(results)} mutants of {len(CASES)} deployments; {len(results) - len(matter)} change nothing;")
+    deployments = len(CASES) + len(APART)
+    print(f"\n{len(results)} mutants of {deployments} deployments; {len(results) - len(matter)} change nothing;")
     print(f"of the {len(matter)} others {caught} are caught ({caught / len(matter):.1%})")
     for result in matter:
         if result.survived:

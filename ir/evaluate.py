@@ -116,9 +116,8 @@ def _symbols(module: ModuleOp, given: Mapping[str, int]) -> dict[str, Size]:
     symbols = {name: number(value) for name, value in values.items()}
     tokens = next(tensor_of(op.out) for op in module.ops if isinstance(op, InputOp))
     symbols[str(EXPERT_TOKENS)] = substitute(prod((tokens.dim(name).size for name in TOKENS), start=number(1)), symbols)
-    parts = (d.exact for d in sizes.defined if d.name == str(TOKEN_PARTS))
-    symbols[str(TOKEN_PARTS)] = next(parts, number(1))
-    return symbols
+    defined = {d.name: substitute(d.exact, symbols) for d in sizes.defined}
+    return {str(TOKEN_PARTS): number(1)} | defined | symbols
 
 
 @dataclass

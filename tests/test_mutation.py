@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import small_models
 from mutation import catalogue, legal
-from mutation.cases import CASES, WEIGHTS, Case
-from mutation.classes import GRAPH_FAULTS, MODULE_FAULTS
+from mutation.cases import APART, CASES, WEIGHTS, Case
+from mutation.classes import GRAPH_FAULTS, MODULE_FAULTS, RUN_FAULTS
 from mutation.defence import findings
 from mutation.interpreter import run
 from mutation.suite import computes_the_model, run_case, spread
@@ -23,7 +23,7 @@ from dagc.ir.plan import Plan
 from dagc.passes.expand import expand
 from dagc.pipeline import lower
 
-FAULTS = {**GRAPH_FAULTS, **{f"module: {name}": fault for name, fault in MODULE_FAULTS.items()}}
+FAULTS = {**GRAPH_FAULTS, **RUN_FAULTS, **{f"module: {name}": fault for name, fault in MODULE_FAULTS.items()}}
 LEAST = 1000
 """Mutants that change something, over all cases."""
 
@@ -32,7 +32,7 @@ def each_case(*values: Case) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", values or CASES, ids=lambda case: case.name)
 
 
-@each_case()
+@each_case(*CASES, *APART)
 def test_every_mutant_that_matters_is_caught(case: Case) -> None:
     results = run_case(case)
     missed = [result for result in results if result.survived]
@@ -60,6 +60,11 @@ def test_a_class_has_places_in_graphs(name: str) -> None:
     assert any(next(iter(GRAPH_FAULTS[name].inject(case.deployment)), None) for case in CASES)
 
 
+@pytest.mark.parametrize("name", RUN_FAULTS)
+def test_a_class_has_places_between_runs(name: str) -> None:
+    assert all(next(iter(RUN_FAULTS[name].inject(case.deployment)), None) for case in APART)
+
+
 @pytest.mark.parametrize("name", MODULE_FAULTS)
 def test_a_class_has_places_in_modules(name: str) -> None:
     assert any(next(iter(MODULE_FAULTS[name].inject(case.lowered)), None) for case in CASES)
@@ -76,10 +81,15 @@ def test_a_legal_variant_passes(name: str) -> None:
     assert tried
 
 
-@each_case()
+@each_case(*CASES, *APART)
 def test_what_is_not_mutated_passes(case: Case) -> None:
     assert not findings(case, case.lowered)
     assert not findings(case, case.deployment)
+
+
+@each_case(*APART)
+def test_runs_apart_compute_the_undivided_prefill(case: Case) -> None:
+    assert computes_the_model(case, case.deployment)
 
 
 # The judge itself.

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import cast
 
 import numpy as np
 
 from ...diagnostics import Diagnostic
-from ...ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Port, Row, Share
+from ...ir.deployment import Deployment, EdgeKind, Experts, Kind, Link, Move, Port, Repeat, Row, Run, Share
 from ...ir.dims import number, parse, same
 from ...ir.op import Operator
 from . import graph
@@ -29,14 +29,14 @@ from .identity import described
 from .rows import about
 
 ENDS = (Kind.INPUT, Kind.OUTPUT)
-SAME = ("op", "title", "kind", "path", "places", "inputs", "outputs", "weights", "state", "move", "spread", "operator",
-        "operands", "turns", "senders", "pairs")  # fmt: skip
+SAME = ("op", "title", "kind", "path", "places", "inputs", "outputs", "weights", "state", "repeat", "move", "spread",
+        "operator", "operands", "turns", "senders", "pairs")  # fmt: skip
 
 
 def check(apart: Deployment, program: Deployment) -> list[Diagnostic]:
     """What is not the program, run after run."""
-    found = graph.check(apart)
-    return found or [*_rows(apart, program), *_links(apart, program), *_routes(apart, program)]
+    found = graph.check(apart) or [*_rows(apart, program)]
+    return found or [*_links(apart, program), *_routes(apart, program)]
 
 
 def _copies(apart: Deployment, program: Deployment) -> list[list[Row]]:
@@ -51,9 +51,13 @@ def _rows(apart: Deployment, program: Deployment) -> Iterator[Diagnostic]:
             yield Diagnostic("micro-batches", f"{run} has {len(rows)} rows, the program {len(wanted)}", apart.model)
             return
         for row, model in zip(rows, wanted, strict=True):
-            expected = chained(model, run.chunk, program.token_chunks)
+            expected = replace(chained(model, run.chunk, program.token_chunks), repeat=_in_run(model.repeat, run))
             if odd := [name for name in SAME if not _same(getattr(row, name), getattr(expected, name))]:
                 yield about("micro-batches", row, f"in {run} has other {odd[0]} than the program")
+
+
+def _in_run(repeat: Repeat | None, run: Run) -> Repeat | None:
+    return repeat and replace(repeat, run=run)
 
 
 def _same(one: object, other: object) -> bool:

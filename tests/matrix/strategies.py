@@ -30,6 +30,7 @@ class Entry:
 
 ONE_TOKEN = (("decode", "does not divide seq_len = 1"),)
 ODD_LAYERS = (("MLA", "does not divide 27 layers evenly"),)
+AT_ONCE = (("decode", "takes its new tokens at once"),)
 NO_EXPERTS = (("dense GQA", "cuts nothing of this model"), ("MQA", "cuts nothing of this model"))
 
 STRATEGIES: dict[str, Entry] = {
@@ -40,6 +41,7 @@ STRATEGIES: dict[str, Entry] = {
     "pp-interleaved": Entry("dp={h},pp-interleaved=2", volumes.none, ODD_LAYERS),
     "pp-fit": Entry("tp={h},pp-fit=2", volumes.tensor_parallel),
     "tp×pp": Entry("tp={h},pp=2", volumes.tensor_parallel, ODD_LAYERS),
+    "token-pipeline": Entry("tp={h},token-pipeline=2", volumes.in_four_chunks, AT_ONCE + ODD_LAYERS),
     "cp": Entry("cp={n}", volumes.gathered_kv, ONE_TOKEN),
     "cp-zigzag": Entry("cp-zigzag={n}", volumes.gathered_kv, ONE_TOKEN),
     "split-kv": Entry("split-kv={n}", volumes.split_kv, ONE_TOKEN),

@@ -113,6 +113,11 @@ def tensor_parallel(case: Case) -> Sends:
     return 2 * all_reduce(case.axes["tp"], case.activation)
 
 
+def in_four_chunks(case: Case) -> Sends:
+    """Tensor parallel inside a stage, of each of four chunks of the tokens: as much in all, in four times as many."""
+    return 2 * all_reduce(case.axes["tp"], Fraction(case.activation, 4))
+
+
 def sequence_parallel(case: Case) -> Sends:
     """Each all-reduce in two halves, around norms on part of the sequence (Korthikanti et al. 2022)."""
     tp = case.axes["tp"]

@@ -17,6 +17,11 @@ def appends(deployment: Deployment) -> list[Row]:
     return [row for row in deployment.rows if isinstance(row.operator, AppendOp)]
 
 
+def _finding(deployment: Deployment) -> list[Row]:
+    """Those whose cache is resident, not what another run left."""
+    return [row for row in appends(deployment) if row.weights]
+
+
 def stale(deployment: Deployment) -> Mutants:
     """Attention reads the cache as the step found it: on all GPUs, or on one that forgets to append."""
     for row in appends(deployment):
@@ -38,7 +43,7 @@ def _unread(deployment: Deployment, row: Row, mutant: Deployment) -> Deployment:
 
 def owners(deployment: Deployment) -> Mutants:
     """A GPU keeps, and appends to, other positions than it reads; the node that reads them agrees, or not."""
-    for row in appends(deployment):
+    for row in _finding(deployment):
         moves = zip(_moved(row.outputs[0], "kv_len"), _moved(row.weights[0], "kv_len"), strict=True)
         for (how, port), (_, found) in moves:
             mutant = changed(deployment, row, outputs=(port,), state=(port,), weights=(found,))
@@ -67,7 +72,7 @@ def _with(op: Operator, properties: dict[str, object]) -> Operator:
 
 def parts(deployment: Deployment) -> Mutants:
     """The cache that a GPU finds is that of other heads or positions than it computes."""
-    for row in appends(deployment):
+    for row in _finding(deployment):
         for how, port in _moved(row.weights[0]):
             yield f"{where(row)}, {how}", changed(deployment, row, weights=put(row.weights, 0, port))
 
@@ -99,7 +104,7 @@ def _cut(port: Port, share: Share) -> Port:
 
 def others(deployment: Deployment) -> Mutants:
     """Keys for values, or the other way round."""
-    rows = appends(deployment)
+    rows = _finding(deployment)
     for row in rows:
         for other in rows:
             port = replace(row.weights[0], parameter=other.weights[0].parameter)

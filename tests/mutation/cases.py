@@ -13,6 +13,7 @@ from dagc.frontends.build import build
 from dagc.frontends.model import Phase
 from dagc.frontends.phases import in_phase
 from dagc.frontends.strategy import resolve
+from dagc.ir.chunks import chunk_sizes
 from dagc.ir.deployment import Deployment
 from dagc.ir.dims import Sizes
 from dagc.ir.evaluate import evaluate, random_weights
@@ -20,12 +21,15 @@ from dagc.ir.module import annotate, sizes_of
 from dagc.ir.plan import Plan
 from dagc.passes.expand import expand
 from dagc.passes.paths import chosen_of, paths
+from dagc.passes.unroll import unroll
 from dagc.passes.verify import Memory
 from dagc.pipeline import lower
 
 WEIGHTS = random_weights(seed=3)
 
 SIZES = {"B": 4, "S": 8}
+CHUNK = {"B": 4, "S": 2}
+"""Two tokens of every sequence at a time."""
 SQUARE = {"B": 8, "S": 8}
 """batch_size = seq_len = hidden: dimensions of equal size, to be confused."""
 
@@ -35,7 +39,7 @@ class Case:
     """A small model (`small_models`) lowered by a strategy as a user writes it, or by a plan that stands there.
 
     `faults`: at least so many of the mutants that the suite makes of it change something. `paths`: collectives are
-    drawn as transfers on nodes of so many GPUs, `by` these algorithms.
+    drawn as transfers on nodes of so many GPUs, `by` these algorithms. `apart`: every run of the program by itself.
     """
 
     model: str
@@ -45,23 +49,35 @@ class Case:
     phase: Phase = Phase.PREFILL
     paths: int = 0
     by: tuple[str, ...] = ()
+    apart: bool = False
 
     @property
     def name(self) -> str:
         decoded = f" {self.phase}" * (self.phase is Phase.DECODE)
         drawn = " ".join((" in paths", *self.by)) if self.paths else ""
-        return f"{self.model} {self.strategy}{decoded}{drawn}"
+        return f"{self.model} {self.strategy}{decoded}{drawn}" + " apart" * self.apart
 
     @property
     def sizes(self) -> dict[str, int]:
         if self.phase is Phase.DECODE:
             return STEP_SIZES
+        if self._chunks > 1:
+            return CHUNK
         return SQUARE if self.square else SIZES
+
+    @property
+    def given(self) -> dict[str, int]:
+        """Of the total input: all tokens, where runs are apart."""
+        return {**self.sizes, "S": self.sizes["S"] * self._chunks} if self.apart else self.sizes
+
+    @property
+    def _chunks(self) -> int:
+        return self._plan().token_chunks if self.strategy else 1
 
     @cached_property
     def logical(self) -> ModuleOp:
         """The undivided model."""
-        module = build(MODELS[self.model], self.phase, self.leaves)
+        module = build(MODELS[self.model], self.phase, self.leaves, self._chunks)
         annotate(module, sizes=sizes_of(module).bind(**self.sizes))
         return module
 
@@ -72,7 +88,7 @@ class Case:
         return lower(module)
 
     def _plan(self) -> Plan:
-        stages = "uneven" if "pp" in self.strategy else None
+        stages = "uneven" if "pp" in self.strategy or "pipeline" in self.strategy else None
         plan = (PLANS | STEP_PLANS).get(self.strategy) or resolve(self.strategy, gpus=None, stages=stages)
         return in_phase(plan, self.phase)
 
@@ -99,6 +115,13 @@ class Case:
     @cached_property
     def deployment(self) -> Deployment:
         """The emitted graph, its symbols bound to `sizes`."""
+        if self.apart:
+            return unroll([expand(self._lowered, self.model, (), sizes) for sizes in chunk_sizes(self._lowered)])
+        return self.program
+
+    @cached_property
+    def program(self) -> Deployment:
+        """What is run, once or more often."""
         hubs = expand(self._lowered, self.model)
         return paths(hubs, self.paths, chosen_of(self.by)) if self.paths else hubs
 
@@ -109,7 +132,7 @@ class Case:
 
     def inputs(self, seed: int) -> dict[str, np.ndarray]:
         """A random total input: token ids, or activations where the model has no vocabulary."""
-        rng, shape = np.random.default_rng(seed), (self.sizes["B"], self.sizes["S"])
+        rng, shape = np.random.default_rng(seed), (self.given["B"], self.given["S"])
         model = MODELS[self.model]
         return {
             "input": rng.integers(0, model.vocab, shape) if model.vocab else rng.normal(size=(*shape, model.hidden))
@@ -122,7 +145,8 @@ class Case:
 
 @cache
 def _expected(case: Case, seed: int) -> np.ndarray:
-    return evaluate(case.logical, case.inputs(seed), WEIGHTS)
+    whole = build(MODELS[case.model]) if case.apart else case.logical
+    return evaluate(whole, case.inputs(seed), WEIGHTS, case.given)
 
 
 CASES = (
@@ -144,6 +168,8 @@ CASES = (
     Case("dense", "two-level,hg=2,ds=2", 107),
     Case("pattern", "tp=2,pp=2", 102),
     Case("dense", "pp=3", 57),
+    Case("dense", "token-pipeline=3", 69),
+    Case("moe", "token-pipeline=2,tp=2", 130),
     Case("moe", "pp-fit=3", 62),
     Case("pattern", "pp-interleaved=2,tp=2", 112),
     Case("moe", "ep=4", 83),
@@ -188,3 +214,10 @@ CASES = (
 """Every shipped strategy, products, and norms that are cut; dense and MoE, shared experts, a pattern of layers, tied
 embeddings, GQA, latent attention, group-limited routing; prefill and decode;
 collectives as one node and as their transfers."""
+
+APART = (
+    Case("dense", "token-pipeline=2", 67, apart=True),
+    Case("moe", "token-pipeline=2,ep=2", 97, apart=True),
+    Case("latent", "token-pipeline=1,tp=2", 105, apart=True),
+)
+"""Runs of a program drawn apart."""

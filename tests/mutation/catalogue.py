@@ -43,6 +43,7 @@ BUGS = {
     "F37": "a copy of an expert that is not it, or rows that all of its slots take, or none",
     "F38": "parts of attention merged without log-sum-exps; a ring that stops early, goes on too long or turns back",
     "F39": "a KV cache handed over to another GPU, in other parts, as another one, or not at all",
+    "F40": "a chunk of tokens that does not see the keys of the chunks before it, or sees others",
 }
 
 IMPOSSIBLE = {

@@ -24,6 +24,7 @@ from . import (
     parts,
     programs,
     reductions,
+    runs,
     sending,
     statements,
     steps,
@@ -146,6 +147,18 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "label of another part": Fault("F13 F20", statements.parts, numeric=False),
     "label of another debt": Fault("F1 F2", statements.debts, numeric=False),
 }
+
+RUN_FAULTS: dict[str, Fault[GraphInjector]] = {
+    "chunk without those before it": Fault("F40", runs.forgetful),
+    "cache of another chunk": Fault("F40", runs.of_another_chunk),
+    "cache of another layer's part": Fault("F40", runs.of_another_cache),
+    "cache waited for, not read": Fault("F40", runs.order_only, numeric=False),
+    "another run's part of the batch": Fault("F15 F40", runs.exchanged_parts),
+    "runs joined in another order": Fault("F15 F40", runs.exchanged_results),
+    "as many keys as another chunk has": Fault("F40", runs.other_length, numeric=False),
+    "runs that wait for one another": Fault("F34", runs.backwards, numeric=False),
+}
+"""Faults between the runs of a program, where they are drawn apart."""
 
 MODULE_FAULTS: dict[str, Fault[ModuleInjector]] = {
     "missing reduction": Fault("F1", module_moves.no_reduction),

@@ -8,13 +8,17 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dagc.diagnostics import Diagnostic
 from dagc.ir.deployment import Deployment
-from dagc.passes.verify import Verdict, verify_graph, verify_handover, verify_module
+from dagc.passes.verify import Verdict, unrolled, verify_graph, verify_handover, verify_module
 
 from .cases import Case
 
 
 def verdict_on(case: Case, mutant: ModuleOp | Deployment) -> Verdict:
     """What the verifier says of a lowered module, or of an emitted graph alone."""
+    if isinstance(mutant, Deployment) and case.apart:
+        verdict = Verdict()
+        verdict.run("micro-batches", "every run is the program", lambda: unrolled.check(mutant, case.program))
+        return verdict
     if isinstance(mutant, Deployment):
         verdict = verify_graph(mutant, case.logical, case.lowered_sizes, memory=case.memory)
         if case.leaves and verdict.holds:

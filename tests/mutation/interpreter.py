@@ -20,7 +20,7 @@ import numpy as np
 
 from dagc.ir.deployment import Deployment, EdgeKind, Link, Port, Repeat, Row
 from dagc.ir.op import Indices, Operator
-from dagc.ir.ops.attention import KeepOp
+from dagc.ir.ops.attention import AppendOp, KeepOp
 from dagc.ir.ops.move import (
     AllGatherOp,
     AllReduceOp,
@@ -37,6 +37,7 @@ from dagc.ir.ops.move import (
 from dagc.ir.ops.program import InputOp, OutputOp
 
 from .arranging import arranged
+from .chaining import appended, dealt_out
 from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions, speaks
 from .sending import joined
 
@@ -90,6 +91,8 @@ class Machine:
     inputs: Mapping[str, np.ndarray]
     weights: Weights
     values: dict[tuple[int, int, int], tuple[int, Piece]] = field(default_factory=dict)
+    left: dict[tuple[int, int, int], Piece] = field(default_factory=dict)
+    """Caches, by (row, round, GPU): they stay with their layer for the run after."""
     into: dict[tuple[int, int], list[Link]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
@@ -144,10 +147,15 @@ class Machine:
     def _run(self, event: Event) -> None:
         for (output, gpu), piece in self._made(event).items():
             self.values[event.row.index, output, gpu] = event.round, piece
+            if event.row.state:
+                self.left[event.row.index, event.round, gpu] = piece
 
     def _made(self, event: Event) -> dict[tuple[int, int], Piece]:
         """Pieces by output and GPU."""
         row, op = event.row, event.row.operator
+        if op is None and row.on_host and row.run is None:
+            parts = [self._read(event, slot, HOST).data for slot in range(len(row.inputs))]
+            return {(output, HOST): Piece(part) for output, part in enumerate(dealt_out(row, parts))}
         if op is None:
             (gpu,) = event.members
             pieces = arranged(row, gpu, [self._read(event, slot, gpu) for slot in range(len(row.inputs))])
@@ -177,6 +185,10 @@ class Machine:
                 addends = [self._read(event, slot, gpu) for slot in range(len(row.inputs))]
                 names = row.inputs[0].names
                 made = {gpu: added(addends, names.index(ROUTED) if ROUTED in names else None, op)}
+            case AppendOp() if len(row.inputs) > 1:
+                (gpu,) = event.members
+                new, cache = (self._read(event, slot, gpu).data for slot in (0, 1))
+                made = {gpu: Piece(appended(row, gpu, new, cache))}
             case _:
                 (gpu,) = event.members
                 made = {gpu: self._computed(event, op, gpu)}
@@ -189,7 +201,9 @@ class Machine:
         found = []
         for link in self.into[event.row.index, slot]:
             source, number, output = self._source(event, link)
-            if source.on_host and gpu != HOST:
+            if _passes_on(source, event.row):
+                found.append(self.left[source.index, event.round, gpu])
+            elif source.on_host and gpu != HOST:
                 made = self._value(source, 0, HOST, number)
                 part = positions(source.outputs[output], gpu)
                 found.append(Piece(made.data[np.ix_(*part)]))
@@ -204,7 +218,7 @@ class Machine:
         left it.
         """
         source, repeat = self.deployment.rows[link.source], event.row.repeat
-        if repeat is not None and source.repeat == repeat:
+        if (repeat is not None and source.repeat == repeat) or _passes_on(source, event.row):
             return source, event.round, link.output
         if repeat is not None and event.round:
             row, output = self._yielded(repeat, (link.source, link.output))
@@ -285,7 +299,7 @@ class Machine:
         operands = {index: self._read(event, slot, gpu) for slot, index in enumerate(row.operands)}
         names = {index: list(op.operand_names(index).values()) for index in ports}
         held, total = _indices(op, row, ports, operands, gpu)
-        total |= {name: self._extent(name) for name in op.beyond()}
+        total |= {name: self._extent(name, row) for name in op.beyond()}
         routed = [index for index in sorted(ports) if ROUTED in ports[index].names]
         order = _order(
             held, total, [operands[i].tokens for i in routed], ROUTED in row.outputs[0].names or bool(routed)
@@ -296,9 +310,10 @@ class Machine:
         made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
         return Piece(made, order if ROUTED in row.outputs[0].names else None)
 
-    def _extent(self, name: str) -> int:
-        """The size of a dimension that a node's own ports do not have, as any other node states it."""
-        ports = (port for row in self.deployment.rows for port in row.outputs if name in port.names)
+    def _extent(self, name: str, of: Row) -> int:
+        """The size of a dimension that a node's own ports do not have, as any other node of its run states it."""
+        rows = (row for row in self.deployment.rows if row.run == of.run)
+        ports = (port for row in rows for port in row.outputs if name in port.names)
         port = next(ports)
         return int(port.whole[port.names.index(name)])
 
@@ -359,4 +374,10 @@ def _next(program: list[Event], at: int) -> Event | None:
 
 
 def _crosses(rows: tuple[Row, ...], link: Link) -> bool:
-    return link.kind is not EdgeKind.ORDER and rows[link.source].repeat != rows[link.target].repeat
+    ends = rows[link.source], rows[link.target]
+    return link.kind is not EdgeKind.ORDER and ends[0].repeat != ends[1].repeat and not _passes_on(*ends)
+
+
+def _passes_on(source: Row, target: Row) -> bool:
+    """Is what is read the cache of another run of the program?"""
+    return None not in (source.run, target.run) and source.run != target.run

@@ -17,7 +17,7 @@ from dagc.ir.ops.attention import KeepOp
 from dagc.ir.ops.program import OutputOp
 
 from .cases import WEIGHTS, Case
-from .classes import GRAPH_FAULTS, MODULE_FAULTS, Fault
+from .classes import GRAPH_FAULTS, MODULE_FAULTS, RUN_FAULTS, Fault
 from .defence import caught_by
 from .interpreter import Kept, Stuck, outcome
 from .volumes import restated
@@ -50,7 +50,7 @@ class Result:
 
 def run_case(case: Case, places: int = PLACES) -> list[Result]:
     """Every class at some places of one case."""
-    return [*_graphs(case, places), *_modules(case, places)]
+    return [*_graphs(case, places), *(() if case.apart else _modules(case, places))]
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
@@ -61,7 +61,7 @@ def spread(items: Sequence[Item], count: int) -> list[Item]:
 
 
 def _graphs(case: Case, places: int) -> Iterator[Result]:
-    for name, fault in GRAPH_FAULTS.items():
+    for name, fault in (GRAPH_FAULTS | (RUN_FAULTS if case.apart else {})).items():
         for where, mutant in spread(list(fault.inject(case.deployment)), places):
             yield _result(case, "graph", name, fault, where, restated(mutant))
 
