@@ -77,17 +77,14 @@ def _growth(deployment: Deployment) -> Iterator[Diagnostic]:
 def _grows(row: Row, port: Port, share: Share, size: int | str, chunks: int) -> Iterator[Diagnostic]:
     """Has every part of a cache in a run the rows that it had in the run before?"""
     levels = share.order or ((share.parts, orders.CONTIGUOUS),)
-    least = orders.divisor(levels)
-    each = size // chunks if isinstance(size, int) else least
-    if each % least:
-        expected, actual = f"a multiple of {least}", str(each)
-        yield about(
-            CODE, row, f"{port.tensor} is cut into more parts than chunks divide", expected=expected, actual=actual
-        )
+    each = size // chunks if isinstance(size, int) else orders.divisor(levels)
+    if not orders.fits(levels, each):
+        what = f"a multiple of {orders.divisor(levels)}"
+        yield about(CODE, row, f"{port.tensor} is cut otherwise than chunks divide", expected=what, actual=str(each))
         return
-    last = orders.indices(levels, each * chunks)
+    last = orders.pieces(levels, each * chunks)
     for chunk in range(1, chunks):
-        now = orders.indices(levels, each * chunk)
+        now = orders.pieces(levels, each * chunk)
         kept = [part[part < each * chunk] for part in last]
         if not all(np.array_equal(a, b) for a, b in zip(now, kept, strict=True)):
             problem = f"{port.tensor} does not stay where it is when the cache grows"

@@ -114,7 +114,7 @@ def _caches(program: Deployment) -> Counter[tuple[int, int, int, int, int, EdgeK
     )
 
 
-def _ends(link: Link) -> tuple[object, ...]:
+def _ends(link: Link) -> tuple[int, int, int, int, EdgeKind]:
     return link.source, link.target, link.output, link.input, link.kind
 
 
