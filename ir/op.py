@@ -139,6 +139,10 @@ class Operator(IRDLOperation, ABC):
         The same text serves floats and residues (`residues.py`).
         """
 
+    def detail(self) -> str:
+        """What a picture says of it beside its title: a number that its meaning has."""
+        return ""
+
     def whole(self) -> frozenset[str]:
         """Joint names that must not be cut."""
         return frozenset()

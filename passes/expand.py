@@ -234,7 +234,7 @@ class _Builder:
 def _title(op: Operator, name: str) -> str:
     """`Q projection`; for a move what it is between: `All-to-all: down_proj → combine`."""
     if not isinstance(op, Mover):
-        return title_of(plain_path(op.path.data))
+        return f"{title_of(plain_path(op.path.data))} {op.detail()}".strip()
     if op.RULE.role is Role.HOST:
         return {"scatter": "Scatter input", "gather": "Gather output"}[name]
     kind = op.collective if isinstance(op, Collective) else TITLES.get(name, name)

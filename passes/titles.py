@@ -28,7 +28,7 @@ TITLES = {
     "k_kept": "K cache kept for decode",
     "v_kept": "V cache kept for decode",
     "scores": "Scores QKᵀ",
-    "scale": "Scale 1/√d_k",
+    "scale": "Scale",
     "mask": "Causal mask",
     "lse": "Log-sum-exp",
     "part_lse": "Log-sum-exp of a part",

@@ -48,6 +48,14 @@ def test_a_token_takes_576_elements_of_cache_on_every_gpu_of_tensor_parallel(pha
     assert job.figures["total_parameters"] == 671026404352
 
 
+def test_the_picture_says_what_scores_are_scaled_by() -> None:
+    """192^-0.5 · (0.1 · ln 40 + 1)² (DeepSeek-V3's modeling code), and 128^-0.5 where nothing else is stated."""
+    for model, factor in (("deepseek-v3", 192**-0.5 * (0.1 * np.log(40) + 1) ** 2), ("llama-3.1-8b", 128**-0.5)):
+        graph = compiled("tp=8", model, batch_size=8, seq_len=128).graph
+        assert graph is not None
+        assert {row.title for row in graph.rows if row.op == "scale"} == {f"Scale × {factor:.4g}"}
+
+
 def test_attention_of_a_step_meets_the_latent_itself() -> None:
     job = compiled("tp=8", batch_size=8, kv_len=4096, phases=("decode",))
     flops = job.figures["classes"][0]["flops_per_layer"]["3-60"]["operators"]

@@ -95,6 +95,9 @@ class RopeOp(Computation):
     kv_len = opt_prop_def(StringAttr)
     RULE: ClassVar[Rule] = Rule(role=Role.ATTENTION, linear=((0,),), indexed=frozenset({"seq_len"}), flops=3)
 
+    def detail(self) -> str:
+        return f"× {self.factor.value.data:.4g}" if self.factor is not None else ""
+
     def whole(self) -> frozenset[str]:
         return frozenset({self.over.data})
 

@@ -57,6 +57,9 @@ class ScaleOp(Computation):
     factor = prop_def(FloatAttr)
     RULE: ClassVar[Rule] = Rule(linear=((0,),), flops=1)
 
+    def detail(self) -> str:
+        return f"× {self.factor.value.data:.4g}"
+
     def infer(self, inputs: Sequence[Tensor]) -> Tensor:
         return inputs[0]
 
