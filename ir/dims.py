@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache, reduce
+from functools import cache, cached_property, lru_cache, reduce
 from operator import mul
 from typing import cast
 
@@ -191,7 +191,13 @@ class Sizes:
 
     def shown(self, size: Size) -> Size:
         """A size as labels show it: bound symbols replaced, rounding per part included."""
-        return self._resolve(size, [(d.name, d.shown) for d in self.defined])
+        if size not in self._shown:
+            self._shown[size] = self._resolve(size, [(d.name, d.shown) for d in self.defined])
+        return self._shown[size]
+
+    @cached_property
+    def _shown(self) -> dict[Size, Size]:
+        return {}
 
     def exact(self, size: Size) -> Size:
         """A size as volumes count it: rows that are only there to fill up a part are left out."""

@@ -125,10 +125,12 @@ def verify_graph(
 
 def _laws(deployment: Deployment) -> list[Diagnostic]:
     """On one of each class of alike parts; where one breaks a law on all, so that real GPUs are named."""
-    found = sound(deployment)
-    if found or not any(graph.laws(part.deployment) for part in parts(deployment)):
+    if found := sound(deployment):
         return found
-    return graph.laws(deployment)
+    for part in parts(deployment):
+        if found := graph.laws(part.deployment):
+            return found if part.deployment is deployment else graph.laws(deployment)
+    return []
 
 
 def _stated(deployment: Deployment, sizes: Sizes) -> list[Diagnostic]:

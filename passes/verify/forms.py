@@ -62,6 +62,10 @@ def split(op: Operator) -> Block:
     return block
 
 
+def _may_split(op: Operator) -> bool:
+    return type(op).split is not Operator.split
+
+
 def apart(op: Operator, reader: Operator, others: tuple[int, ...], parts: str) -> Block:
     """The same of an operator and the one that reads it; arguments: its operands, then the reader's others."""
     values = [*op.operands, *(reader.operands[index] for index in others)]
@@ -82,7 +86,7 @@ def _taken(model: Iterable[Step], found: Found) -> Iterator[tuple[list[Step], li
             first, form = pending.pop(step.identity)
             yield [first, step], form
             continue
-        form = list(_form(step.identity, step.reads, form_of(step.op)))
+        form = list(_form(step.identity, step.reads, form_of(step.op))) if _may_split(step.op) else []
         if any(one.identity in found for one in form[:-1]):
             yield [step], form
         elif len(reading := readers[step.identity]) == 1 and step.op.whole():

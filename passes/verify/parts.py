@@ -46,6 +46,8 @@ def parts(deployment: Deployment) -> list[Part]:
     grid = _Grid.of(deployment)
     if not grid.sizes.size:
         return [Part(deployment, np.empty(0, dtype=np.int64), 1, tuple(row.index for row in deployment.rows))]
+    if grid.sizes.tolist() == [deployment.gpus]:
+        return [Part(deployment, np.arange(deployment.gpus), 1, tuple(row.index for row in deployment.rows))]
     spans = _spans(deployment, grid)
     marks = _hashes(deployment, grid, spans)
     _, first, copies = np.unique(marks, return_index=True, return_counts=True)

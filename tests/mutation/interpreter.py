@@ -37,7 +37,11 @@ from dagc.ir.ops.move import (
 from dagc.ir.ops.program import InputOp, OutputOp
 
 from .arranging import arranged
+<<<<<<< HEAD
 from .chaining import appended, dealt_out
+=======
+from .known import Known
+>>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
 from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions, speaks
 from .sending import joined
 
@@ -66,9 +70,11 @@ Kept = dict[tuple[str, int, int], np.ndarray]
 """What is left for another program after the last round, by path, first layer of the body, and GPU."""
 
 
-def outcome(deployment: Deployment, inputs: Mapping[str, np.ndarray], weights: Weights) -> tuple[np.ndarray, Kept]:
-    """The total output, and what is kept. Stuck where the graph cannot be run."""
-    machine = Machine(deployment, inputs, weights)
+def outcome(
+    deployment: Deployment, inputs: Mapping[str, np.ndarray], weights: Weights, known: Known | None = None
+) -> tuple[np.ndarray, Kept]:
+    """The total output, and what is kept. Stuck where the graph cannot be run. `known` is of these inputs and weights."""
+    machine = Machine(deployment, inputs, weights, Known() if known is None else known)
     try:
         machine.run()
         (output,) = [row for row in deployment.rows if isinstance(row.operator, OutputOp)]
@@ -90,10 +96,13 @@ class Machine:
     deployment: Deployment
     inputs: Mapping[str, np.ndarray]
     weights: Weights
+    known: Known
     values: dict[tuple[int, int, int], tuple[int, Piece]] = field(default_factory=dict)
     left: dict[tuple[int, int, int], Piece] = field(default_factory=dict)
     """Caches, by (row, round, GPU): they stay with their layer for the run after."""
     into: dict[tuple[int, int], list[Link]] = field(default_factory=lambda: defaultdict(list))
+    making: dict[tuple[int, int], frozenset[int]] = field(default_factory=dict)
+    carried: dict[tuple[Repeat, tuple[int, int]], tuple[Row, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for link in self.deployment.links:
@@ -128,7 +137,7 @@ class Machine:
     def _is_made(self, source: Row, number: int, output: int) -> bool:
         if source.on_host:
             return self.values.get((source.index, 0, HOST), (-1, None))[0] == number
-        gpus = [gpu for gpu in source.gpus.tolist() if speaks(source.outputs[output], gpu)]
+        gpus = self._gpus(source.index, output)
         return all(self.values.get((source.index, output, gpu), (-1, None))[0] == number for gpu in gpus)
 
     def _programs(self) -> dict[int, list[Event]]:
@@ -158,7 +167,9 @@ class Machine:
             return {(output, HOST): Piece(part) for output, part in enumerate(dealt_out(row, parts))}
         if op is None:
             (gpu,) = event.members
-            pieces = arranged(row, gpu, [self._read(event, slot, gpu) for slot in range(len(row.inputs))])
+            read = [self._read(event, slot, gpu) for slot in range(len(row.inputs))]
+            objects, said = (*row.inputs, *row.outputs, *read), ("arranged", len(read), gpu)
+            pieces = self.known.of(objects, said, lambda: arranged(row, gpu, read))
             return {(output, gpu): piece for output, piece in enumerate(pieces)}
         return {(_speaking(row.outputs, gpu), gpu): piece for gpu, piece in self._first(event, op).items()}
 
@@ -167,7 +178,7 @@ class Machine:
         row = event.row
         match op:
             case InputOp():
-                made = {HOST: Piece(self.inputs[row.path])}
+                made = {HOST: self.known.of((), ("input", row.path), lambda: Piece(self.inputs[row.path]))}
             case ScatterOp() | OutputOp():
                 made = {HOST: self._read(event, 0, HOST)}
             case GatherOp():
@@ -176,19 +187,29 @@ class Machine:
                 made = self._sent(event)
             case AllReduceOp() | ReduceScatterOp() | AllGatherOp() | AllToAllOp() | RotateOp():
                 group = [self._read(event, _speaking(row.reads, gpu), gpu) for gpu in event.members]
-                made = dict(zip(event.members, exchanged(op, row.reads[0].names, group), strict=True))
+                names = row.reads[0].names
+                pieces = self.known.of((op, *group), ("exchanged", names), lambda: exchanged(op, names, group))
+                made = dict(zip(event.members, pieces, strict=True))
             case SliceOp() | UnpaidOp():
                 (gpu,) = event.members
-                made = {gpu: self._sliced(event, gpu)}
+                before, out, piece = row.reads[0], row.outputs[0], self._read(event, 0, gpu)
+                made = {
+                    gpu: self.known.of((before, out, piece), ("cut", gpu), lambda: _sliced(before, out, piece, gpu))
+                }
             case MergeOp():
                 (gpu,) = event.members
                 addends = [self._read(event, slot, gpu) for slot in range(len(row.inputs))]
                 names = row.inputs[0].names
+<<<<<<< HEAD
                 made = {gpu: added(addends, names.index(ROUTED) if ROUTED in names else None, op)}
             case AppendOp() if len(row.inputs) > 1:
                 (gpu,) = event.members
                 new, cache = (self._read(event, slot, gpu).data for slot in (0, 1))
                 made = {gpu: Piece(appended(row, gpu, new, cache))}
+=======
+                axis = names.index(ROUTED) if ROUTED in names else None
+                made = {gpu: self.known.of((op, *addends), ("merged", axis), lambda: added(addends, axis, op))}
+>>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
             case _:
                 (gpu,) = event.members
                 made = {gpu: self._computed(event, op, gpu)}
@@ -201,6 +222,7 @@ class Machine:
         found = []
         for link in self.into[event.row.index, slot]:
             source, number, output = self._source(event, link)
+<<<<<<< HEAD
             if _passes_on(source, event.row):
                 found.append(self.left[source.index, event.round, gpu])
             elif source.on_host and gpu != HOST:
@@ -209,6 +231,13 @@ class Machine:
                 found.append(Piece(made.data[np.ix_(*part)]))
             elif source.on_host or gpu in source.making:
                 found += [self._value(source, output, gpu, number)] * speaks(source.outputs[output], gpu)
+=======
+            if source.on_host and gpu != HOST:
+                made, port = self._value(source, 0, HOST, number), source.outputs[output]
+                found.append(self.known.of((made, port), ("scattered", gpu), lambda m=made, p=port: _part(m, p, gpu)))
+            elif source.on_host or gpu in self._gpus(source.index, output):
+                found.append(self._value(source, output, gpu, number))
+>>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
         if len(found) != 1:
             raise Stuck(f"{event.row.op}: {len(found)} links feed input {slot} on GPU {gpu}")
         return found[0]
@@ -221,7 +250,10 @@ class Machine:
         if (repeat is not None and source.repeat == repeat) or _passes_on(source, event.row):
             return source, event.round, link.output
         if repeat is not None and event.round:
-            row, output = self._yielded(repeat, (link.source, link.output))
+            entered = repeat, (link.source, link.output)
+            if entered not in self.carried:
+                self.carried[entered] = self._yielded(*entered)
+            row, output = self.carried[entered]
             return row, event.round - 1, output
         return source, source.repeat.count - 1 if source.repeat else 0, link.output
 
@@ -237,9 +269,13 @@ class Machine:
             raise Stuck("a repeated body carries one value")
         return rows[alike[0][0]], alike[0][1]
 
-    def _gpus(self, row: int, output: int) -> set[int]:
-        made = self.deployment.rows[row]
-        return {gpu for gpu in made.making.ravel().tolist() if speaks(made.outputs[output], gpu)}
+    def _gpus(self, row: int, output: int) -> frozenset[int]:
+        """Those on which a row makes this output."""
+        if (row, output) not in self.making:
+            made = self.deployment.rows[row]
+            found = frozenset(gpu for gpu in made.making.ravel().tolist() if speaks(made.outputs[output], gpu))
+            self.making[row, output] = found
+        return self.making[row, output]
 
     def _value(self, source: Row, output: int, gpu: int, number: int) -> Piece:
         made, piece = self.values.get((source.index, output, gpu), (-1, None))
@@ -268,33 +304,22 @@ class Machine:
             giver, taker = event.members
             return {taker: self._read(event, 0, giver)}
         givers = {taker: row.pairs[row.pairs[:, 1] == taker, 0].tolist() for taker in event.members[senders:]}
-        return {
-            taker: joined(
-                [(positions(row.inputs[0], giver), self._read(event, 0, giver)) for giver in mine],
-                positions(row.outputs[0], taker),
-                row.outputs[0].names,
-            )
-            for taker, mine in givers.items()
-        }
+        return {taker: self._received(event, taker, mine) for taker, mine in givers.items()}
 
-    def _sliced(self, event: Event, gpu: int) -> Piece:
-        """The part of what the GPU holds that the output's port says; of routed rows as great a part."""
-        before, piece = event.row.reads[0], self._read(event, 0, gpu)
-        data, tokens = piece.data, piece.tokens
-        parts = zip(before.names, positions(before, gpu), positions(event.row.outputs[0], gpu), strict=True)
-        for axis, (name, have, want) in enumerate(parts):
-            if not np.isin(want, have).all():
-                raise Stuck("slices what it does not hold")
-            at = np.searchsorted(have, want)
-            if name == ROUTED and tokens is not None:
-                at = np.arange(*(edge * len(tokens) // len(have) for edge in (at[0], at[-1] + 1)))
-                tokens = tokens[at]
-            data = data.take(at, axis=axis)
-        return Piece(data, tokens)
+    def _received(self, event: Event, taker: int, givers: list[int]) -> Piece:
+        given, wanted = event.row.inputs[0], event.row.outputs[0]
+        pieces = [self._read(event, 0, giver) for giver in givers]
+
+        def put_together() -> Piece:
+            parts = [(positions(given, giver), piece) for giver, piece in zip(givers, pieces, strict=True)]
+            return joined(parts, positions(wanted, taker), wanted.names)
+
+        return self.known.of((given, wanted, *pieces), ("received", taker, *givers), put_together)
 
     def _computed(self, event: Event, op: Operator, gpu: int) -> Piece:
-        """The operator on this GPU's operands, told which indices they are."""
+        """The operator on this GPU's operands."""
         row = event.row
+<<<<<<< HEAD
         ports = dict(zip(row.operands, row.reads, strict=True)) if row.operands else {}
         operands = {index: self._read(event, slot, gpu) for slot, index in enumerate(row.operands)}
         names = {index: list(op.operand_names(index).values()) for index in ports}
@@ -309,6 +334,12 @@ class Machine:
         data = [operands[index].data[None] for index in sorted(operands)]
         made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
         return Piece(made, order if ROUTED in row.outputs[0].names else None)
+=======
+        read = [self._read(event, slot, gpu) for slot in range(len(row.operands))]
+        beyond = {name: self._extent(name) for name in op.beyond()}
+        said = ("computed", row.operands, gpu, *beyond.items())
+        return self.known.of((op, *row.reads, *row.outputs, *read), said, lambda: _computed(row, op, read, gpu, beyond))
+>>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
 
     def _extent(self, name: str, of: Row) -> int:
         """The size of a dimension that a node's own ports do not have, as any other node of its run states it."""
@@ -322,11 +353,49 @@ class Machine:
         offset = next((int(segment) for segment in port.tensor.split(".") if segment.isdigit()), 0)
         repeat, of_layers = event.row.repeat, port.parameter.startswith("layers.")
         layer = repeat.first + event.round * repeat.period + offset if repeat and of_layers else None
+        return self.known.of((port,), ("weight", layer, gpu), lambda: self._cut(port, layer, gpu))
+
+    def _cut(self, port: Port, layer: int | None, gpu: int) -> Piece:
         shape, copies = [int(size) for size in port.whole], list(port.slots)
         if copies:
             shape[0] = max(copies) + 1
         whole = self.weights((port.parameter, layer), tuple(shape))
         return Piece((whole[copies] if copies else whole)[np.ix_(*positions(port, gpu))])
+
+
+def _part(made: Piece, port: Port, gpu: int) -> Piece:
+    return Piece(made.data[np.ix_(*positions(port, gpu))])
+
+
+def _sliced(before: Port, out: Port, piece: Piece, gpu: int) -> Piece:
+    """The part of what the GPU holds that the output's port says; of routed rows as great a part."""
+    data, tokens = piece.data, piece.tokens
+    parts = zip(before.names, positions(before, gpu), positions(out, gpu), strict=True)
+    for axis, (name, have, want) in enumerate(parts):
+        if not np.isin(want, have).all():
+            raise Stuck("slices what it does not hold")
+        at = np.searchsorted(have, want)
+        if name == ROUTED and tokens is not None:
+            at = np.arange(*(edge * len(tokens) // len(have) for edge in (at[0], at[-1] + 1)))
+            tokens = tokens[at]
+        data = data.take(at, axis=axis)
+    return Piece(data, tokens)
+
+
+def _computed(row: Row, op: Operator, read: list[Piece], gpu: int, beyond: dict[str, int]) -> Piece:
+    """The operator on a GPU's operands, told which indices they are."""
+    ports = dict(zip(row.operands, row.reads, strict=True)) if row.operands else {}
+    operands = dict(zip(row.operands, read, strict=True))
+    held, total = _indices(op, row, ports, operands, gpu)
+    total |= beyond
+    routed = [index for index in sorted(ports) if ROUTED in ports[index].names]
+    order = _order(held, total, [operands[i].tokens for i in routed], ROUTED in row.outputs[0].names or bool(routed))
+    for index in routed:
+        names = list(op.operand_names(index).values())
+        operands[index] = aligned(operands[index], names.index(ROUTED), order)
+    data = [operands[index].data[None] for index in sorted(operands)]
+    made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
+    return Piece(made, order if ROUTED in row.outputs[0].names else None)
 
 
 def _indices(
@@ -336,9 +405,10 @@ def _indices(
     held: dict[str, np.ndarray] = {}
     total: dict[str, int] = {}
     for index, port in sorted(ports.items()):
-        if tuple(op.operand_names(index)) != port.names:
+        names = op.operand_names(index)
+        if tuple(names) != port.names:
             raise Stuck(f"{row.op} reads {port.names}")
-        for axis, (name, own) in enumerate(zip(op.operand_names(index).values(), positions(port, gpu), strict=True)):
+        for axis, (name, own) in enumerate(zip(names.values(), positions(port, gpu), strict=True)):
             if name != ROUTED and operands[index].data.shape[axis] != len(own):
                 raise Stuck(f"{row.op} holds {operands[index].data.shape[axis]} of {name}, its port says {len(own)}")
             held.setdefault(name, own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from .cases import WEIGHTS, Case
 from .classes import GRAPH_FAULTS, MODULE_FAULTS, RUN_FAULTS, Fault
 from .defence import caught_by
 from .interpreter import Kept, Stuck, outcome
+from .known import Known
 from .volumes import restated
 
 PLACES = 2
@@ -112,9 +113,18 @@ def _left(case: Case, seed: int) -> Kept:
     return outcome(case.deployment, case.inputs(seed), WEIGHTS)[1] if case.leaves else {}
 
 
+@lru_cache(maxsize=2)
+def _known(case: Case, seed: int) -> Known:
+    """What the graph computes that is not mutated."""
+    known = Known()
+    outcome(case.deployment, case.inputs(seed), WEIGHTS, known)
+    known.learns = False
+    return known
+
+
 def _run(case: Case, mutant: ModuleOp | Deployment, seed: int) -> tuple[np.ndarray, Kept]:
     if isinstance(mutant, Deployment):
-        return outcome(mutant, case.inputs(seed), WEIGHTS)
+        return outcome(mutant, case.inputs(seed), WEIGHTS, _known(case, seed))
     values = run(mutant, case.inputs(seed), WEIGHTS)
     (output,) = values[next(op.out for op in mutant.ops if isinstance(op, OutputOp))].values()
     kept = {
