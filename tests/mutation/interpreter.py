@@ -37,11 +37,8 @@ from dagc.ir.ops.move import (
 from dagc.ir.ops.program import InputOp, OutputOp
 
 from .arranging import arranged
-<<<<<<< HEAD
 from .chaining import appended, dealt_out
-=======
 from .known import Known
->>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
 from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions, speaks
 from .sending import joined
 
@@ -73,7 +70,7 @@ Kept = dict[tuple[str, int, int], np.ndarray]
 def outcome(
     deployment: Deployment, inputs: Mapping[str, np.ndarray], weights: Weights, known: Known | None = None
 ) -> tuple[np.ndarray, Kept]:
-    """The total output, and what is kept. Stuck where the graph cannot be run. `known` is of these inputs and weights."""
+    """The total output, and what is kept. Stuck where the graph cannot be run. `known`: of these inputs."""
     machine = Machine(deployment, inputs, weights, Known() if known is None else known)
     try:
         machine.run()
@@ -200,16 +197,12 @@ class Machine:
                 (gpu,) = event.members
                 addends = [self._read(event, slot, gpu) for slot in range(len(row.inputs))]
                 names = row.inputs[0].names
-<<<<<<< HEAD
-                made = {gpu: added(addends, names.index(ROUTED) if ROUTED in names else None, op)}
+                axis = names.index(ROUTED) if ROUTED in names else None
+                made = {gpu: self.known.of((op, *addends), ("merged", axis), lambda: added(addends, axis, op))}
             case AppendOp() if len(row.inputs) > 1:
                 (gpu,) = event.members
                 new, cache = (self._read(event, slot, gpu).data for slot in (0, 1))
                 made = {gpu: Piece(appended(row, gpu, new, cache))}
-=======
-                axis = names.index(ROUTED) if ROUTED in names else None
-                made = {gpu: self.known.of((op, *addends), ("merged", axis), lambda: added(addends, axis, op))}
->>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
             case _:
                 (gpu,) = event.members
                 made = {gpu: self._computed(event, op, gpu)}
@@ -222,22 +215,13 @@ class Machine:
         found = []
         for link in self.into[event.row.index, slot]:
             source, number, output = self._source(event, link)
-<<<<<<< HEAD
             if _passes_on(source, event.row):
                 found.append(self.left[source.index, event.round, gpu])
             elif source.on_host and gpu != HOST:
-                made = self._value(source, 0, HOST, number)
-                part = positions(source.outputs[output], gpu)
-                found.append(Piece(made.data[np.ix_(*part)]))
-            elif source.on_host or gpu in source.making:
-                found += [self._value(source, output, gpu, number)] * speaks(source.outputs[output], gpu)
-=======
-            if source.on_host and gpu != HOST:
                 made, port = self._value(source, 0, HOST, number), source.outputs[output]
                 found.append(self.known.of((made, port), ("scattered", gpu), lambda m=made, p=port: _part(m, p, gpu)))
             elif source.on_host or gpu in self._gpus(source.index, output):
                 found.append(self._value(source, output, gpu, number))
->>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
         if len(found) != 1:
             raise Stuck(f"{event.row.op}: {len(found)} links feed input {slot} on GPU {gpu}")
         return found[0]
@@ -319,27 +303,10 @@ class Machine:
     def _computed(self, event: Event, op: Operator, gpu: int) -> Piece:
         """The operator on this GPU's operands."""
         row = event.row
-<<<<<<< HEAD
-        ports = dict(zip(row.operands, row.reads, strict=True)) if row.operands else {}
-        operands = {index: self._read(event, slot, gpu) for slot, index in enumerate(row.operands)}
-        names = {index: list(op.operand_names(index).values()) for index in ports}
-        held, total = _indices(op, row, ports, operands, gpu)
-        total |= {name: self._extent(name, row) for name in op.beyond()}
-        routed = [index for index in sorted(ports) if ROUTED in ports[index].names]
-        order = _order(
-            held, total, [operands[i].tokens for i in routed], ROUTED in row.outputs[0].names or bool(routed)
-        )
-        for index in routed:
-            operands[index] = aligned(operands[index], names[index].index(ROUTED), order)
-        data = [operands[index].data[None] for index in sorted(operands)]
-        made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
-        return Piece(made, order if ROUTED in row.outputs[0].names else None)
-=======
         read = [self._read(event, slot, gpu) for slot in range(len(row.operands))]
-        beyond = {name: self._extent(name) for name in op.beyond()}
+        beyond = {name: self._extent(name, row) for name in op.beyond()}
         said = ("computed", row.operands, gpu, *beyond.items())
         return self.known.of((op, *row.reads, *row.outputs, *read), said, lambda: _computed(row, op, read, gpu, beyond))
->>>>>>> 2f7e60a (The judge computes of a mutant what its fault changes; a graph in one part is not copied, sizes are shown once)
 
     def _extent(self, name: str, of: Row) -> int:
         """The size of a dimension that a node's own ports do not have, as any other node of its run states it."""
