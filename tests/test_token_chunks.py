@@ -153,6 +153,13 @@ def test_positions_that_start_anew_with_every_chunk_are_caught() -> None:
     assert found_in(module) == ["token-chunks layers.attention.k_rope"]
 
 
+def test_a_program_that_leaves_nothing_to_the_next_chunk_is_caught() -> None:
+    module = build(MODELS["pattern"])
+    annotate(module, plan=replace(plan((), tp=1), token_chunks=3), sizes=sizes_of(module).bind(B=2, S=4))
+    kept = [f"layers.{layer}.attention.core.{name}" for layer in (0, 1) for name in ("k_cache", "v_cache")]
+    assert found_in(module) == [f"token-chunks {path}" for path in kept]
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [("strided", ""), ("contiguous", "does not stay where it is"), ("zigzag", "does not stay where it is")],

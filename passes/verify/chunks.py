@@ -1,7 +1,7 @@
 """The program runs once per chunk of a prompt's tokens, over caches that grow. Guarantees that this is the model:
 
 * chunk after chunk it computes what it computes of the whole prompt in one run (`meaning/in_chunks`): no operator looks
-  at a token that comes later, and none takes a chunk's tokens for the first
+  at a token that comes later, none takes a chunk's tokens for the first, and none keeps them from the next
 * caches grow in place: what a GPU keeps of a cache in one run is what it has of it in the next, for every size of which
   every run's caches can be cut so
 
@@ -21,6 +21,8 @@ from ...diagnostics import Diagnostic
 from ...ir import orders
 from ...ir.deployment import Deployment, Port, Row, Share
 from ...ir.dims import Sizes
+from ...ir.module import operators
+from ...ir.ops.attention import CacheOp
 from .findings import finding
 from .meaning.in_chunks import CACHED, Prompt
 from .meaning.numbers import Numbers
@@ -29,7 +31,7 @@ from .rows import about
 
 SEEDS, MOST = 3, 4
 """Random inputs; chunks that are run, where there are more (each is to those before it as the last one is)."""
-CODE = "token-chunks"
+CODE, WHOLE = "token-chunks", "run the whole prompt at once (--token-chunks 1)"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,11 @@ class Body:
 def check(
     deployment: Deployment, model: ModuleOp, sizes: Sizes, numbers: Callable[[int], Numbers]
 ) -> Iterator[Diagnostic]:
-    """Every body of the logical module that is not the same in chunks, every cache that cannot grow."""
+    """Every body of the logical module that is not the same in chunks, every cache that does not or cannot grow."""
+    forgetful = [op for op, _ in operators(model) if isinstance(op, CacheOp)]
+    if forgetful:
+        yield from (finding(CODE, op, "does not find what the chunks before left", hint=WHOLE) for op in forgetful)
+        return
     chunks = min(deployment.token_chunks, MOST)
     empty = replace(deployment, rows=(), links=())
     for body in _bodies(model):
@@ -51,8 +57,7 @@ def check(
         found = next((difference for prompt in prompts if (difference := prompt.difference())), None)
         if found is not None:
             problem = f"makes something else of chunk {found.chunk} than of the whole prompt"
-            hint = "run the whole prompt at once (--token-chunks 1)"
-            yield finding(CODE, found.op, problem, hint=hint)
+            yield finding(CODE, found.op, problem, hint=WHOLE)
     yield from _growth(deployment)
 
 
