@@ -43,6 +43,7 @@ class Request:
     kv_len: int | str | None = None
     phases: tuple[str, ...] = ()
     dtype: str | None = None
+    make_vocab_size_divisible_by: int | None = None
     fused_attention: bool = True
     max_imbalance: float | None = None
     per_expert: bool = False

@@ -13,6 +13,7 @@ from .diagnostics import Diagnostic, Refused
 from .fitting import fitted, is_open
 from .frontends.build import build
 from .frontends.model import Experiment, Model, Phase
+from .frontends.padding import padded
 from .frontends.phases import in_phase, is_apart
 from .frontends.regimes import SYMBOLS, regimes, under
 from .frontends.source import experiment_of
@@ -64,6 +65,8 @@ class _Planner:
 
     def __init__(self, request: Request, experiment: Experiment, model: Model) -> None:
         self.request, self.experiment = request, experiment
+        padding = request.make_vocab_size_divisible_by
+        model = padded(model, padding) if padding else model
         self.model = replace(model, dtype=request.dtype) if request.dtype else model
         self.assumed = [*experiment.assumed, *model.assumed]
         self.gpus = request.gpus or experiment.cluster.gpus

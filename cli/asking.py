@@ -55,6 +55,11 @@ OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option("--kv-len", type=SIZE, help="Tokens in the cache of a decode step, its new ones included."),
     click.option("--dtype", type=click.Choice(list(DTYPES)), help="Element type of weights and values."),
     click.option(
+        "--make-vocab-size-divisible-by",
+        type=POSITIVE,
+        help="Pad the vocabulary to a multiple of this, so that axes divide it.",
+    ),
+    click.option(
         "--fused-attention/--no-fused-attention", default=True, help="Scores are drawn, but not stored. Default."
     ),
     click.option("--all-regimes", is_flag=True, help="Lower all regimes of a strategy, not only that of the sizes."),

@@ -15,6 +15,7 @@ from pydantic import Field
 from ..diagnostics import Diagnostic
 from .consistency import group_problems, head_problems, head_size_problems, layer_problems, router_problems
 from .model import Attention, FeedForward, Latent, MixtureOfExperts, Model
+from .padding import padded
 from .parsed import Parsed
 from .schema import MAX_SIZE, Flag, LayerList, Layers, Name, Size, Strict, checked
 
@@ -60,6 +61,7 @@ class ModelText(Strict):
     dense_layers: LayerList = []
     dense_ffn: Size | None = None
     vocab: Size | None = None
+    make_vocab_size_divisible_by: Size | None = None
     tied: Flag = False
     norm: Literal["rms_norm", "layer_norm"] = "rms_norm"
     rope: Flag = False
@@ -73,7 +75,7 @@ class ModelText(Strict):
     routing: RoutingText | None = None
 
 
-PARTS = ("latent", "routing")
+PARTS = ("latent", "routing", "make_vocab_size_divisible_by")
 """Keys that few models have; that one lacks them is not worth saying."""
 INSTEAD = ("kv_heads", "d_k", "rope", "window", "qkv_bias", "o_bias", "qk_norm")
 """Keys of grouped attention that say nothing where heads share a latent."""
@@ -85,6 +87,7 @@ NEEDS: dict[str, str] = {
     "dense_layers": "experts",
     "dense_ffn": "dense_layers",
     "tied": "vocab",
+    "make_vocab_size_divisible_by": "vocab",
     "routing": "experts",
 }
 """Keys that say something only where another is given."""
@@ -112,7 +115,10 @@ def described_model(parsed: Parsed) -> tuple[Model | None, list[Diagnostic]]:
     if text is None:
         return None, problems
     problems = list(_problems(text, parsed))
-    return (None, problems) if problems else (_model(text, parsed), [])
+    if problems:
+        return None, problems
+    model = _model(text, parsed)
+    return (padded(model, text.make_vocab_size_divisible_by) if text.make_vocab_size_divisible_by else model), []
 
 
 def _problems(text: ModelText, parsed: Parsed) -> Iterator[Diagnostic]:

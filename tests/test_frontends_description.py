@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.catalogue import builtin_models, find_model
 from dagc.frontends.model import Attention, Experiment, Latent
+from dagc.frontends.padding import padded
 from dagc.frontends.quantity import quantity
 from dagc.frontends.source import experiment_of
 from dagc.frontends.strategy import resolve
@@ -239,3 +241,20 @@ def test_quantities(text: object, value: float) -> None:
 def test_what_is_no_quantity(text: object) -> None:
     with pytest.raises(ValueError, match="positive quantity"):
         quantity(text)
+
+
+def test_a_vocabulary_is_padded_and_that_is_said(tmp_path: Path) -> None:
+    text = (
+        "models: [{name: m, hidden: 8, layers: 1, heads: 2, ffn: 16, vocab: 50257, make_vocab_size_divisible_by: 128}]"
+    )
+    (model,) = read(tmp_path, text).models
+    assert model.vocab == 50304
+    assert "vocab = 50304 (50257 padded to a multiple of 128)" in model.assumed
+    assert padded(model, 4) is model
+    assert padded(replace(model, vocab=None), 7).vocab is None
+
+
+def test_padding_says_nothing_without_a_vocabulary(tmp_path: Path) -> None:
+    text = "models: [{name: m, hidden: 8, layers: 1, heads: 2, ffn: 16, make_vocab_size_divisible_by: 128}]"
+    with pytest.raises(Refused, match="says nothing without vocab"):
+        read(tmp_path, text)
