@@ -34,8 +34,8 @@ def outcome(result: Result) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """Classes × layers, in Markdown."""
-    named = [layer for case in (*CASES[:1], *APART[:1]) for layer in layers(case)]
-    columns = [*dict.fromkeys(named), EQUAL_REFUSED, EQUAL, MISSED]
+    named = dict.fromkeys([*layers(CASES[0]), *(result.layer for result in results if result.layer)])
+    columns = [*named, EQUAL_REFUSED, EQUAL, MISSED]
     counts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for result in results:
         counts[result.family, result.fault, result.catalogue][outcome(result)] += 1
