@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from mutation.cases import APART, CASES
 from mutation.defence import layers
-from mutation.suite import PLACES, Result, run_case
+from mutation.suite import Result, run_case
 
 EQUAL, EQUAL_REFUSED, MISSED = "changes nothing, passed", "changes nothing, refused", "missed"
 
@@ -47,7 +47,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def main() -> None:
-    places = int(sys.argv[1]) if len(sys.argv) > 1 else PLACES
+    places = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     with Pool() as pool:
         found = pool.map(partial(run_case, places=places), (*CASES, *APART), chunksize=1)
     results = [result for each in found for result in each]

@@ -145,6 +145,7 @@ GRAPH_FAULTS: dict[str, Fault[GraphInjector]] = {
     "names swapped": Fault("F29", statements.names, numeric=False),
     "another element type": Fault("F11", statements.dtypes, numeric=False),
     "label of another part": Fault("F13 F20", statements.parts, numeric=False),
+    "label of another part, to readers too": Fault("F13 F20", statements.parts_agreed),
     "label of another debt": Fault("F1 F2", statements.debts, numeric=False),
 }
 

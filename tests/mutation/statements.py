@@ -54,6 +54,17 @@ def dtypes(deployment: Deployment) -> Mutants:
 
 def parts(deployment: Deployment) -> Mutants:
     """A GPU is said to hold another part than it does."""
+    for name, row, lying in _misplaced(deployment):
+        yield name, changed(deployment, row, outputs=(lying,))
+
+
+def parts_agreed(deployment: Deployment) -> Mutants:
+    """The same, and all readers say so too: where each takes what is stated, that changes nothing."""
+    for name, row, lying in _misplaced(deployment):
+        yield f"{name}, agreed", agreed(deployment, row, lying)
+
+
+def _misplaced(deployment: Deployment) -> Iterator[tuple[str, Row, Port]]:
     for row in deployment.rows:
         port = row.outputs[0]
         for axis, (name, share) in enumerate(zip(port.names, port.shares, strict=True)):
@@ -62,8 +73,7 @@ def parts(deployment: Deployment) -> Mutants:
                     lying = shared(port, axis, misplaced(share))
                     if np.array_equal(misplaced(share).of, share.of):
                         continue  # the only GPU with a part of its size
-                    yield f"{where(row)}, {name} {how}", changed(deployment, row, outputs=(lying,))
-                    yield f"{where(row)}, {name} {how}, agreed", agreed(deployment, row, lying)
+                    yield f"{where(row)}, {name} {how}", row, lying
 
 
 def debts(deployment: Deployment) -> Mutants:

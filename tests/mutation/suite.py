@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -23,8 +24,8 @@ from .interpreter import Kept, Stuck, outcome
 from .known import Known
 from .volumes import restated
 
-PLACES = 2
-"""Places of a class tried in one case, spread over all there are."""
+PLACES = 1
+"""Places of a class tried in one case: in every case others (`benchmarks/mutation.py` tries more)."""
 TOLERANCE = 1e-9
 
 Item = TypeVar("Item")
@@ -54,23 +55,24 @@ def run_case(case: Case, places: int = PLACES) -> list[Result]:
     return [*_graphs(case, places), *(() if case.apart else _modules(case, places))]
 
 
-def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """At most `count` of the items, evenly spaced."""
+def spread(items: Sequence[Item], count: int, turn: str = "") -> list[Item]:
+    """At most `count` of the items, evenly spaced; from which one on, `turn` decides."""
     if len(items) <= count:
         return list(items)
-    return [items[i * len(items) // count] for i in range(count)]
+    first = crc32(turn.encode()) if turn else 0
+    return [items[(first + i * len(items) // count) % len(items)] for i in range(count)]
 
 
 def _graphs(case: Case, places: int) -> Iterator[Result]:
     for name, fault in (GRAPH_FAULTS | (RUN_FAULTS if case.apart else {})).items():
-        for where, mutant in spread(list(fault.inject(case.deployment)), places):
+        for where, mutant in spread(list(fault.inject(case.deployment)), places, f"{case.name} {name}"):
             yield _result(case, "graph", name, fault, where, restated(mutant))
 
 
 def _modules(case: Case, places: int) -> Iterator[Result]:
     module = case.lowered
     for name, fault in MODULE_FAULTS.items():
-        for where, make in spread(list(fault.inject(module)), places):
+        for where, make in spread(list(fault.inject(module)), places, f"{case.name} {name}"):
             yield _result(case, "module", name, fault, where, make())
 
 

@@ -1,8 +1,8 @@
 """The hash of a part together with what it is to compute: parts with equal hashes are run once.
 
-It covers all that a run reads: operators with their properties and undivided types, ports with sizes, dtypes and the
-share of every GPU, places, links, and the model's own operators; layers are counted from the block's first, and the one
-value that comes in from other layers is `carried`, whichever it is.
+It covers all that a run reads: operators with their class, properties and undivided types, ports with sizes, dtypes and
+the share of every GPU, places, links, and the model's own operators; layers are counted from the block's first, and the
+one value that comes in from other layers is `carried`, whichever it is.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def _model(model: list[Step], named: _Named) -> Iterator[str]:
 
 
 def _operator(op: Operator | None) -> object:
-    return op and (described(op), [_undivided(tensor_of(value)) for value in (*op.operands, *op.results)])
+    types = [_undivided(tensor_of(value)) for value in (*op.operands, *op.results)] if op else []
+    return op and (type(op).__module__, type(op).__qualname__, described(op), types)
 
 
 @lru_cache(maxsize=4096)
