@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated
 
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from ..diagnostics import Refused
 from .architectures import TABLES
-from .quantity import quantity
+from .quantity import LARGEST, TEXT, quantity
 from .schema import Size, Strict, checked
 from .yaml_reader import read_yaml
 
 DEFAULT_GPU = "H100"
 
-Quantity = Annotated[float, PlainValidator(quantity)]
+_Number = Annotated[float, Field(gt=0, le=LARGEST)]
+_Text = Annotated[str, Field(pattern=f"^{TEXT}$", examples=["80 GB", "450 GB/s", "400 Gbit/s"])]
+Quantity = Annotated[float, PlainValidator(quantity, json_schema_input_type=_Number | _Text)]
 
 
 class Gpu(Strict):

@@ -164,4 +164,6 @@ class Experiment:
     phases: tuple[str, ...] = ()
     inline: dict[str, object] = field(default_factory=dict, hash=False)
     """Strategies written inside the description: name → the parsed body, as a strategy file would hold it."""
+    setting: dict[str, int | str] = field(default_factory=dict, hash=False)
+    """Of several experiments of one description, what is this one's: `gpus`, `batch_size`, `seq_len` or `kv_len`."""
     assumed: tuple[str, ...] = ()

@@ -24,55 +24,95 @@ class LatentText(Strict):
     """What heads of latent attention share; a query is made through `q_rank` if that is given."""
 
     q_rank: Size | None = None
+    """Width of the latent a query is made through; made from the token itself if not said."""
     kv_rank: Size
+    """Width of the latent of keys and values."""
     d_nope: Size
+    """Part of a head's key that is not rotated."""
     d_rope: Size
+    """Part that is, shared by all heads."""
     d_v: Size
+    """Dimension of a head's value."""
 
 
 class RoutingText(Strict):
     """How tokens choose experts, where it is not by the top-k of a softmax."""
 
     scoring: Literal["softmax", "sigmoid"] = "softmax"
+    """What makes scores of the gate's logits."""
     scale: Annotated[float, Field(gt=0, lt=MAX_SIZE)] = 1.0
+    """The chosen weights are multiplied by it."""
     correction: Flag = False
+    """A bias of every expert counts for the choice, not for the weight."""
     groups: Size = 1
+    """Groups that experts are in."""
     top_groups: Size = 1
+    """Groups whose experts a token may choose."""
     group_best: Size = 1
+    """A group's score is the sum of so many best ones."""
 
 
 class ModelText(Strict):
     """The keys of a described model. `ffn` is the width of an expert where there are experts."""
 
     name: Name
+    """What it is called in folders and pictures."""
     hidden: Size
+    """Width of a token between the layers: token, embedding or model dimension."""
     layers: Layers
+    """How many layers there are, dense and of experts."""
     heads: Size
+    """Query heads."""
     kv_heads: Size | None = None
+    """Key and value heads; as many as heads if not said."""
     d_k: Size | None = None
+    """Dimension of a head; hidden / heads if not said."""
     ffn: Size
+    """Hidden width of the feed-forward network, of one expert where there are experts."""
     activation: Literal["silu", "gelu", "gelu_tanh", "relu"] = "silu"
+    """Activation of the feed-forward network."""
     gated: Flag = True
+    """Three matrices (gate, up, down) or two (up, down)."""
     experts: Size | None = None
+    """Routed experts of a layer."""
     top_k: Size | None = None
+    """Experts that see a token."""
     normalize: Flag = True
+    """The chosen experts' weights are divided by their sum."""
     shared_ffn: Size | None = None
+    """Hidden width of the expert that sees every token."""
     shared_gate: Flag = False
+    """Its result is scaled by a gate of its own."""
     dense_layers: LayerList = []
+    """Layers, from 0, that have a dense feed-forward network in place of experts."""
     dense_ffn: Size | None = None
+    """Hidden width of the feed-forward network of those."""
     vocab: Size | None = None
+    """Tokens of the vocabulary; if not said, hidden states go in and come out."""
     make_vocab_size_divisible_by: Size | None = None
+    """It is padded to a multiple of this, so that axes divide it."""
     tied: Flag = False
+    """The head is the transposed embedding."""
     norm: Literal["rms_norm", "layer_norm"] = "rms_norm"
+    """Kind of norm."""
     rope: Flag = False
+    """Rotary position embedding."""
     causal: Flag = True
+    """A token attends to those before it only."""
     window: Size | None = None
+    """It attends to the last so many only."""
     qkv_bias: Flag = False
+    """The projections of queries, keys and values have a bias."""
     o_bias: Flag = False
+    """The output projection has one."""
     qk_norm: Flag = False
+    """Norms of queries and keys, per head."""
     dtype: Literal["bf16", "f16", "f32", "f8"] = "bf16"
+    """Element type of weights and values."""
     latent: LatentText | None = None
+    """Heads share a latent (MLA)."""
     routing: RoutingText | None = None
+    """How tokens choose experts, where it is not by the top-k of a softmax."""
 
 
 PARTS = ("latent", "routing", "make_vocab_size_divisible_by")

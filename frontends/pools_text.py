@@ -26,16 +26,27 @@ from .strategy_values import AxisName, Parts, Places
 
 
 class PoolText(Strict):
+    """GPUs with a mesh of their own."""
+
     mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)]
+    """Axes with sizes, outermost first; `gpus`: what is left of the GPUs."""
     idle: Literal["allowed"] | None = None
+    """Nothing need be placed on it."""
     folds: Folds = {}
+    """Further meshes over the same GPUs."""
 
 
 class PlaceText(Strict):
+    """Modules and the pool they run on."""
+
     at: Places
+    """Paths of modules, such as *.experts."""
     on: str
+    """The pool."""
     when: When | None = None
+    """Only at such sizes."""
     phase: Literal["prefill", "decode"] | None = None
+    """Only in the program of that phase."""
 
 
 Pools = Annotated[dict[AxisName, PoolText], Field(max_length=64)]

@@ -17,13 +17,15 @@ _BYTES = {"": 1.0, "B": 1.0, "byte": 1.0, "bytes": 1.0, "b": 1 / 8, "bit": 1 / 8
 _FORM = re.compile(
     r"\s*(?P<number>\d+(\.\d*)?([eE][+-]?\d+)?)\s*(?P<scale>[kKMGTP]?i?)(?P<unit>[Bb]|bytes?|bits?|)(/s|ps|)\s*"
 )
-_LARGEST = 1e18
+LARGEST = 1e18
+TEXT = re.sub(r"\?P<\w+>", "?:", _FORM.pattern)
+"""The form of a quantity that is a text, without the names of its groups, which only Python knows."""
 
 
 def quantity(value: object) -> float:
     """Bytes, or bytes per second. ValueError, with what would be right, for anything else."""
     number = _number(value)
-    if number is None or not isfinite(number) or not 0 < number <= _LARGEST:
+    if number is None or not isfinite(number) or not 0 < number <= LARGEST:
         raise ValueError(f"a positive quantity, {EXAMPLES}")
     return number
 
@@ -32,7 +34,7 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, int | float):
-        return float(value) if -_LARGEST <= value <= _LARGEST else None
+        return float(value) if -LARGEST <= value <= LARGEST else None
     match = _FORM.fullmatch(value[:100])
     if match is None or match["scale"] not in _SCALE:
         return None

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.plan import Plan
@@ -52,7 +52,8 @@ def _when(value: Any) -> str:
     return f"{name} {'>' if sign.startswith('>') else '<='} {number}"
 
 
-When = Annotated[Any, PlainValidator(_when)]
+_Text = Annotated[str, Field(pattern=rf"^\s*{_CONDITION.pattern}\s*$", examples=["seq_len > 4096"])]
+When = Annotated[Any, PlainValidator(_when, json_schema_input_type=_Text)]
 
 
 def regimes(plan: Plan) -> tuple[Regime, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
 from ..diagnostics import Diagnostic, nearest
 from .parsed import Parsed, shown
@@ -30,9 +30,14 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 
 
 class Strict(BaseModel):
-    """Base of every checked shape: no unknown keys, no conversions."""
+    """Base of every checked shape: no unknown keys, no conversions. The text below a key is what editors show of it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+def later(kind: Any) -> PlainValidator:
+    """Of a value that is checked by itself: as `kind`, so that all that is wrong with it gets a line of its own."""
+    return PlainValidator(lambda value: value, json_schema_input_type=kind)
 
 
 def checked(kind: type[T], parsed: Parsed) -> tuple[T | None, list[Diagnostic]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, RootModel
 
@@ -47,15 +47,28 @@ Row = Annotated[list[Number], Field(min_length=1, max_length=MAX_SLOTS)]
 Rows = Annotated[list[Row], Field(min_length=1, max_length=MAX_SLOTS)]
 
 
+_Count = Annotated[int, Field(ge=1, le=MAX_SLOTS)] | Literal["gpus"]
+_Id = Annotated[str, Field(pattern=r"^\d+$")]
+_Replicas = dict[_Id, Annotated[int, Field(ge=1, le=MAX_SLOTS)]]
+
+
 class Table(RootModel[Rows]):
     """A file that is nothing but a placement."""
 
 
 class SlotsText(Strict):
-    slots: Annotated[Any, PlainValidator(_count)] = None
-    redundant: Annotated[Any, PlainValidator(_count)] = None
-    replicas: Annotated[dict[int, Annotated[int, Field(ge=1, le=MAX_SLOTS)]], BeforeValidator(_ids)] = {}
+    """Experts in slots: copies of hot ones, or which are where."""
+
+    slots: Annotated[Any, PlainValidator(_count, json_schema_input_type=_Count)] = None
+    """How many slots there are; `gpus`: as few on every GPU as hold all experts and replicas."""
+    redundant: Annotated[Any, PlainValidator(_count, json_schema_input_type=_Count)] = None
+    """So many slots more than experts; `gpus`: one on every GPU."""
+    replicas: Annotated[
+        dict[int, Annotated[int, Field(ge=1, le=MAX_SLOTS)]], BeforeValidator(_ids, json_schema_input_type=_Replicas)
+    ] = {}
+    """Hot experts, by id, and how many slots each has."""
     placement: Rows | str | None = None
+    """The experts of every GPU, in the order in which experts are cut; or a file of them."""
 
 
 def slots_of(text: SlotsText, parsed: Parsed) -> Slots:

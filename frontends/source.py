@@ -1,4 +1,4 @@
-"""What `dagc lower SOURCE` names → Experiment."""
+"""What `dagc lower SOURCE` names → Experiments."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .yaml_reader import parse_yaml
 DESCRIPTIONS = (".yaml", ".yml")
 
 
-def experiment_of(source: str | None) -> Experiment:
-    """The experiment of a YAML description, of a model (name, config.json, folder), or the built-in one for None."""
+def experiments_of(source: str | None) -> tuple[Experiment, ...]:
+    """The experiments of a YAML description, of a model (name, config.json, folder), or the built-in one for None."""
     if source is None:
         file = MODELS / f"{DEFAULT_MODEL}.yaml"
         return described(parse_yaml(read_text(file), f"models/{file.name}"), MODELS)
     if source.lower().endswith(DESCRIPTIONS):
         return read_description(Path(source))
     cluster, assumed = default_cluster()
-    return Experiment((find_model(source),), cluster, strategies=(), assumed=assumed)
+    return (Experiment((find_model(source),), cluster, strategies=(), assumed=assumed),)

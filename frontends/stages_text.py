@@ -26,9 +26,10 @@ from pydantic import Field, PlainValidator
 
 from ..diagnostics import Diagnostic, Refused
 from ..ir.plan import Fit, Stages
+from .gpus import Quantity
 from .parsed import Parsed, shown
 from .quantity import quantity
-from .schema import MAX_LAYERS, Strict
+from .schema import MAX_LAYERS, Layers, Strict
 
 CUTS = ("even", "uneven", "fit", "flops")
 CAPACITIES = ("memory", "cache")
@@ -53,13 +54,26 @@ def _capacity(value: Any) -> int | str:
         raise ValueError(f"{' or '.join(CAPACITIES)}, or {error}") from error
 
 
+_Cut = Literal["even", "uneven", "fit", "flops"]
+_Counts = Annotated[list[Layers], Field(min_length=1, max_length=MAX_LAYERS)]
+_Capacity = Literal["memory", "cache"]
+
+
 class StagesText(Strict):
+    """How the layers are cut into pipeline stages."""
+
     axis: str
-    layers: Annotated[Any, PlainValidator(_layers)] = "even"
-    capacity: Annotated[Any, PlainValidator(_capacity)] | None = None
+    """The axis of the mesh whose parts are the stages."""
+    layers: Annotated[Any, PlainValidator(_layers, json_schema_input_type=_Cut | _Counts)] = "even"
+    """Equally many layers, as equal as can be, the layers of each stage, or what costs decide: bytes (fit) or flops."""
+    capacity: Annotated[Any, PlainValidator(_capacity, json_schema_input_type=_Capacity | Quantity)] | None = None
+    """What a stage is to fit: bytes of a GPU, or its memory or cache."""
     of: Annotated[list[Literal["weights", "kv_cache", "activations", "buffers", "peak"]], Field(max_length=5)] = []
+    """What counts against the capacity."""
     how: Literal["fewest", "balanced"] | None = None
+    """Fill stage after stage, or make the largest as small as can be."""
     chunks: Annotated[int, Field(ge=1, le=MAX_LAYERS)] = 1
+    """Interleaved: so many runs of layers a stage, dealt out in turn."""
 
 
 def stages_of(text: StagesText, where: str) -> Stages:

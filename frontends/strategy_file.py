@@ -42,10 +42,10 @@ from .parsed import Parsed, read_text, shown
 from .pools_text import PlaceList, Pools, axes_of, folds_of, places_of, pools_of
 from .pools_text import problems as pool_problems
 from .regimes import When
-from .schema import MAX_SIZE, Strict, checked
+from .schema import MAX_SIZE, Size, Strict, checked
 from .slots_text import SlotsText, slots_of
 from .stages_text import StagesText, stages_of, stages_problems
-from .strategy_values import MAX_PARTS, AxisName, Parts, Places, names
+from .strategy_values import MAX_PARTS, AxisName, OneOrMore, Parts, Places, names
 from .yaml_reader import parse_yaml
 
 STRATEGIES = Path(__file__).parent / "strategies"
@@ -135,13 +135,26 @@ def _sizes(value: Any) -> list[int]:
     return value if whole and 0 < len(value) <= orders.MAX_TABLE and all(0 < n <= MAX_SIZE for n in value) else []
 
 
+_Dimension = Annotated[str, Field(json_schema_extra={"enum": [*DIMENSIONS]})]
+_Order = str | Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=orders.MAX_TABLE)] | dict[str, list[Size]]
+_Cuts = OneOrMore[_Dimension] | Annotated[dict[_Dimension, _Order], Field(min_length=1)] | None
+
+
 class RuleText(Strict):
+    """What the axes of the mesh do to some modules. Of rules that address one place, the last decides."""
+
     at: Places
-    cut: dict[str, Annotated[Any, PlainValidator(_cuts)]] = {}
-    store: dict[str, Annotated[Any, PlainValidator(_kept)]] = {}
-    unpaid: Annotated[Any, PlainValidator(_axes)] = {}
+    """Paths of modules: *, *.experts, layers[0-15].attention; or a list of them."""
+    cut: dict[str, Annotated[Any, PlainValidator(_cuts, json_schema_input_type=_Cuts)]] = {}
+    """By axis the dimension that it cuts: a name, a list of names, names with orders ({seq_len: zigzag}), or ~."""
+    store: dict[str, Annotated[Any, PlainValidator(_kept, json_schema_input_type=OneOrMore[_Dimension] | None)]] = {}
+    """By axis the dimension along which weights are cut between uses: the first that one has and that divides."""
+    unpaid: Annotated[Any, PlainValidator(_axes, json_schema_input_type=OneOrMore[str])] = {}
+    """Axes over which what is owed is never paid: another function than the model."""
     when: When | None = None
+    """Only at such sizes, as seq_len > 4096."""
     replicate: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
+    """Cut into so many times fewer parts, each on so many GPUs."""
 
 
 Runs = Annotated[int, Field(ge=1, le=MAX_PARTS)]
@@ -151,7 +164,9 @@ class RunsText(Strict):
     """In how many equal parts dimensions go through, one after the other; a number is of the batch."""
 
     batch_size: Runs | None = None
+    """Micro-batches."""
     seq_len: Runs | None = None
+    """Chunks of a sequence's tokens, each over the cache of those before it."""
 
 
 def _runs(value: Any) -> Any:
@@ -159,17 +174,30 @@ def _runs(value: Any) -> Any:
 
 
 class StrategyText(Strict):
+    """A parallel strategy: named axes over the GPUs, and rules of what each cuts where."""
+
     about: Annotated[str, Field(max_length=300)] = ""
+    """One line that says what it is."""
     needs: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=16)] = []
+    """In words, what sizes and models it takes."""
     mesh: Annotated[dict[AxisName, Parts], Field(max_length=16)] | None = None
+    """Axes with sizes, outermost first; `gpus`: what is left of the GPUs."""
     folds: Folds = {}
+    """Further meshes over the same GPUs, by name."""
     pools: Pools = {}
+    """GPUs apart, each with a mesh of its own, instead of one mesh."""
     place: PlaceList = []
+    """Which modules run on which pool; later entries win."""
     uses: Annotated[list[str], Field(max_length=16)] = []
+    """Strategies of dagc whose rules come before these."""
     rules: Annotated[list[RuleText], Field(max_length=1000)] = []
+    """What each axis cuts where."""
     stages: StagesText | None = None
+    """How layers are cut into pipeline stages."""
     experts: SlotsText | None = None
-    micro_batches: Annotated[RunsText, BeforeValidator(_runs)] = RunsText()
+    """Copies of experts, or which are where."""
+    micro_batches: Annotated[RunsText, BeforeValidator(_runs, json_schema_input_type=Runs | RunsText)] = RunsText()
+    """The batch goes through in so many equal parts, one after the other; or also every sequence."""
 
     @property
     def axes(self) -> dict[str, int | None]:

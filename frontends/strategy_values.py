@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, PlainValidator
+
+T = TypeVar("T")
+OneOrMore = T | Annotated[list[T], Field(min_length=1)]
 
 OPEN = "gpus"
 MAX_PARTS = 2**30
@@ -39,5 +42,7 @@ def _places(value: Any) -> tuple[str, ...]:
 
 
 AxisName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Parts = Annotated[Any, PlainValidator(_parts)]
-Places = Annotated[Any, PlainValidator(_places)]
+_Number = Annotated[int, Field(ge=1, le=MAX_PARTS)]
+Parts = Annotated[Any, PlainValidator(_parts, json_schema_input_type=_Number | Literal["gpus"])]
+_Place = Annotated[str, Field(pattern=f"^{_PATTERN.pattern}$", examples=["*", "*.experts", "layers[0-15].attention"])]
+Places = Annotated[Any, PlainValidator(_places, json_schema_input_type=OneOrMore[_Place])]

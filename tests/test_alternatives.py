@@ -13,7 +13,7 @@ from dagc.choosing import EQUAL, FEWEST, MORE, UNBOUND
 from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.alternatives import variants
 from dagc.frontends.build import build
-from dagc.frontends.source import experiment_of
+from dagc.frontends.source import experiments_of
 from dagc.frontends.strategy import alternatives, resolve
 from dagc.frontends.strategy_file import parse_strategy
 from dagc.frontends.yaml_reader import parse_yaml
@@ -73,7 +73,7 @@ def test_bytes_of_unbound_sizes_are_not_compared() -> None:
 ])  # fmt: skip
 def test_passes_by_hand_take_what_lower_keeps_and_say_so(tmp_path: Path, sizes: str, kept: str) -> None:
     logical = tmp_path / "logical.mlir"
-    (model,) = experiment_of(str(PLAIN)).models
+    (model,) = experiments_of(str(PLAIN))[0].models
     logical.write_text(text_of(build(model)))
     done = CliRunner().invoke(cli.main, ["opt", str(logical), "-p", f"shard{{strategy=two-level gpus=8{sizes}}}"])
     assert done.exit_code == 0, done.output
@@ -85,7 +85,7 @@ def test_passes_by_hand_take_what_lower_keeps_and_say_so(tmp_path: Path, sizes: 
 def test_passes_by_hand_know_the_alternatives_by_name() -> None:
     with pytest.raises(Refused, match="lists no alternative by magic"):
         PlanPass("two-level", gpus=8, alternative="by magic").apply(
-            context(), build(experiment_of(str(PLAIN)).models[0])
+            context(), build(experiments_of(str(PLAIN))[0].models[0])
         )
 
 

@@ -13,8 +13,10 @@ from dagc.frontends.catalogue import builtin_models, find_model
 from dagc.frontends.model import Attention, Experiment, Latent
 from dagc.frontends.padding import padded
 from dagc.frontends.quantity import quantity
-from dagc.frontends.source import experiment_of
+from dagc.frontends.source import experiments_of
 from dagc.frontends.strategy import resolve
+from dagc.job import Request
+from dagc.planning import plan
 
 WHOLE = """\
 models:
@@ -42,7 +44,8 @@ sizes: {batch_size: 128, seq_len: symbolic}
 
 def read(folder: Path, text: str) -> Experiment:
     (folder / "x.yaml").write_text(text)
-    return experiment_of(str(folder / "x.yaml"))
+    (found,) = experiments_of(str(folder / "x.yaml"))
+    return found
 
 
 def refused(folder: Path, text: str) -> tuple[Diagnostic, ...]:
@@ -172,7 +175,7 @@ def test_descriptions_that_are_refused(tmp_path: Path, text: str, code: str) -> 
 
 
 def test_the_default_experiment() -> None:
-    found = experiment_of(None)
+    (found,) = experiments_of(None)
     (model,) = found.models
     assert (model.name, len(model.layers), model.vocab, model.assumed) == ("moe-16x16", 16, None, ())
     assert (found.cluster.gpus, found.baseline, found.batch_size, found.seq_len) == (16, None, 128, 1024)
@@ -241,6 +244,46 @@ def test_quantities(text: object, value: float) -> None:
 def test_what_is_no_quantity(text: object) -> None:
     with pytest.raises(ValueError, match="positive quantity"):
         quantity(text)
+
+
+SEVERAL = """\
+models: [llama-3.1-8b]
+cluster: {gpu: H100, gpus: [8, 16]}
+strategies: [tp-sp]
+sizes: {batch_size: 16, seq_len: [1024, 8192]}
+"""
+
+
+def test_lists_of_sizes_make_an_experiment_of_every_combination(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(SEVERAL)
+    found = experiments_of(str(tmp_path / "x.yaml"))
+    assert [(one.cluster.gpus, one.seq_len) for one in found] == [(8, 1024), (8, 8192), (16, 1024), (16, 8192)]
+    assert [one.setting for one in found][1] == {"gpus": 8, "seq_len": 8192}
+    assert {one.batch_size for one in found} == {16}
+
+
+def test_descriptions_in_one_file_are_each_checked(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(
+        "experiments:\n  - {models: [llama-3.1-8b], strategies: [tp]}\n  - {strategies: [ep]}\n"
+    )
+    with pytest.raises(Refused, match="no model is described") as refusal:
+        experiments_of(str(tmp_path / "x.yaml"))
+    assert ":3" in str(refusal.value)
+
+
+def test_deployments_are_named_after_their_setting(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(SEVERAL)
+    source = str(tmp_path / "x.yaml")
+    assert [job.name for job in plan(Request(source, baseline="none"))][-1] == "tp-sp@gpus=16,seq_len=8192"
+    found = plan(Request(source, baseline="none", gpus=8))
+    assert [job.name for job in found] == ["tp-sp@seq_len=1024", "tp-sp@seq_len=8192"]
+
+
+@pytest.mark.parametrize("value", ["[]", "[8, 0]", "[8, many]", "-1"])
+def test_numbers_of_gpus_are_numbers(value: str, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(SEVERAL.replace("[8, 16]", value))
+    with pytest.raises(Refused, match="a positive number, or a list of them"):
+        experiments_of(str(tmp_path / "x.yaml"))
 
 
 def test_a_vocabulary_is_padded_and_that_is_said(tmp_path: Path) -> None:

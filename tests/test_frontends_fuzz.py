@@ -67,9 +67,9 @@ def test_configurations(data: Any) -> None:
 @given(mutated([DESCRIPTION]))
 def test_descriptions(data: Any) -> None:
     with suppress(Refused):
-        found = described(parse_yaml(yaml.safe_dump(data), "x.yaml"), HERE)
-        for name in found.strategies:
-            resolve(name, gpus=16, inline=found.inline)
+        for found in described(parse_yaml(yaml.safe_dump(data), "x.yaml"), HERE):
+            for name in found.strategies:
+                resolve(name, gpus=16, inline=found.inline)
 
 
 @fuzz

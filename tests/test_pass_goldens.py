@@ -86,7 +86,7 @@ GOLDENS = {
 @pytest.mark.parametrize(("last", "strategy"), GOLDENS, ids=[" ".join(key) for key in GOLDENS])
 def test_pass(last: str, strategy: str, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(MODEL)
-    module = build(read_description(tmp_path / "m.yaml").models[0])
+    module = build(read_description(tmp_path / "m.yaml")[0].models[0])
     annotate(module, plan=resolve(strategy, gpus=None), sizes=sizes_of(module))
     for step in PIPELINE:
         step.apply(context(), module)

@@ -18,7 +18,7 @@ from dagc.cli import main
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.model import Model, Phase
-from dagc.frontends.source import experiment_of
+from dagc.frontends.source import experiments_of
 from dagc.ir.evaluate import Weights, evaluate, random_weights, run
 from dagc.ir.module import annotate, operators, plain_path, sizes_of
 from dagc.ir.ops.attention import CacheOp
@@ -173,11 +173,11 @@ def test_a_cache_is_of_a_step_and_holds_its_tokens() -> None:
 def test_a_description_names_its_phase(tmp_path: Path) -> None:
     file = tmp_path / "step.yaml"
     file.write_text("models: [llama-3.1-8b]\nstrategies: [tp=8]\nsizes: {phase: decode, kv_len: 8192}\n")
-    experiment = experiment_of(str(file))
+    (experiment,) = experiments_of(str(file))
     assert (experiment.phases, experiment.kv_len) == (("decode",), 8192)
     file.write_text("models: [llama-3.1-8b]\nstrategies: [tp=8]\nsizes: {phase: training}\n")
     with pytest.raises(Refused, match="prefill or decode, or a list of both"):
-        experiment_of(str(file))
+        experiments_of(str(file))
 
 
 def test_the_files_of_both_phases_stand_side_by_side(tmp_path: Path) -> None:

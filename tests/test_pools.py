@@ -19,7 +19,7 @@ from dagc.backends.lanes import lay_out
 from dagc.diagnostics import Refused
 from dagc.frontends.build import build
 from dagc.frontends.regimes import regimes, under
-from dagc.frontends.source import experiment_of
+from dagc.frontends.source import experiments_of
 from dagc.frontends.strategy import resolve
 from dagc.ir.dialect import context
 from dagc.ir.dims import number
@@ -197,7 +197,7 @@ def test_pictures_name_the_pool_of_lanes_and_of_stretches_where_there_are_severa
 def test_passes_by_hand_are_for_one_regime_and_say_which(
     seq_len: int | None, taken: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (model,) = experiment_of("llama-3.1-8b").models
+    (model,) = experiments_of("llama-3.1-8b")[0].models
     module = build(model)
     PlanPass("fa-pool,tp=2,fp=2", batch_size=4, seq_len=seq_len).apply(context(), module)
     made = plan_of(module)
