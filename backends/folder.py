@@ -17,6 +17,9 @@ from types import TracebackType
 from ..diagnostics import Diagnostic, Refused
 
 MANIFEST = "manifest.json"
+NOTE, NOTE_DATA = "report.md", "report.json"
+EXPERIMENT = "experiment.yaml"
+"""What the YAML of a paper is called, in the folder and in messages."""
 GENERATOR = "dagc"
 
 
@@ -63,6 +66,20 @@ class Folder:
             place = self.target / name
             place.parent.mkdir(parents=True, exist_ok=True)
             os.replace(self._aside / name, place)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write one file aside and rename it into place. Refused where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except OSError as error:
+        problem, hint = f"cannot be written: {error.strerror}", "choose another --output"
+        raise Refused(Diagnostic("file", problem, str(path), hint=hint), usage=True) from error
 
 
 def _written_before(target: Path, force: bool) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ..ir.ids import spans
@@ -21,6 +23,21 @@ def group_label(places: np.ndarray) -> str:
     """What a label says of several groups: `2 groups of 8: 0-7; 8-15`."""
     shown = [spans(row, RUNS_IN_LABEL) for row in places[:GROUPS_IN_LABEL]]
     return f"{len(places)} groups of {places.shape[1]}: {_listed(shown, len(places), '; ')}"
+
+
+def together(arrays: Iterable[np.ndarray], gpus: int) -> np.ndarray:
+    """The GPUs in any of these arrays of ids, ascending: int64 [n]; of a cluster of so many."""
+    there = np.zeros(gpus, dtype=bool)
+    for ids in arrays:
+        there[ids] = True
+        if there.all():
+            break
+    return np.flatnonzero(there)
+
+
+def groups_label(places: np.ndarray) -> str:
+    """What is said of the groups of a collective: `GPUs 0-7`, or `2 groups of 8: 0-7; 8-15`."""
+    return group_label(places) if len(places) > 1 else gpus_label(places[0])
 
 
 def gpus_label(ids: np.ndarray) -> str:

@@ -272,7 +272,7 @@ class Cluster:
 @dataclass(eq=False)
 class Drawing:
     """One graph of a file. Legends, notes and what is invisible are not among `nodes` and `edges`. `gpus`: how many the
-    file says there are; `partial`: it says that it leaves some out."""
+    file says there are; `partial`: it says that it leaves some out; `title`: what is written above or below it."""
 
     file: str
     line: int
@@ -283,6 +283,7 @@ class Drawing:
     clusters: list[Cluster]
     gpus: int | None = None
     partial: bool = False
+    title: str = ""
 
     @cached_property
     def into(self) -> dict[Node, list[Edge]]:

@@ -86,7 +86,7 @@ def stated(lines: tuple[str, ...]) -> tuple[Stated, Devices | Unreadable | None]
         found = _stated(lines)
         return found, found.devices
     end = lines.index(mine) + 1
-    while end < len(lines) and _continues(lines[end - 1]) and not _KEY.search(lines[end]):
+    while end < len(lines) and _continues(lines[end - 1], lines[end]) and not _KEY.search(lines[end]):
         end += 1
     start = lines.index(mine)
     place = " ".join(lines[start:end])
@@ -102,8 +102,9 @@ def _is_place(line: str) -> bool:
     return bool(match) and not _KEY.search(match.group(1)) and isinstance(devices(match.group(1)), Devices)
 
 
-def _continues(line: str) -> bool:
-    return line.endswith((",", ";", "→", ":", "GPU", "GPUs", "…"))
+def _continues(line: str, following: str) -> bool:
+    """A line broken in a list of GPUs, or in the `… 24 more` at its end."""
+    return following == "more" or line.endswith((",", ";", "→", ":", "GPU", "GPUs", "…"))
 
 
 def _place_value(line: str) -> str:

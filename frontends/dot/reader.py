@@ -69,6 +69,7 @@ def _drawing(text: bytes, graph: Scanned, file: str, graphviz: Graphviz, answer:
         clusters,
         int(gpus) if re.fullmatch(r"\d{1,9}", gpus) else None,
         contents.attributes.get("view") == "representative" or any(node.elided for node in kept),
+        " ".join(label_lines(contents.attributes.get("label", ""))),
     )
 
 
