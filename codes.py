@@ -32,7 +32,19 @@ CODES: dict[str, Code] = {
         "No operator, tensor or node of a folder has this name.", "Use a path, a tensor's name or a node of the DOT."
     ),
     "unknown-gpu": Code("The GPU type is not in the table of GPUs.", "Use a listed type or give its memory."),
+    "language-model": Code(
+        "A language model cannot be asked to help with a paper.",
+        "Name a model and an address (--llm-model, --llm-base-url), or read without --reader llm.",
+    ),
     "too-large": Code("An input is larger or more deeply nested than any description needs.", "Make it smaller."),
+    "empty-document": Code(
+        "A paper holds no text: it is empty, or a PDF of scanned pages.",
+        "Give the text; run character recognition (OCR) on scans first.",
+    ),
+    "paper": Code(
+        "A paper leaves out what no rule can supply: a model, or every way to deploy it.",
+        "Write it into the YAML of `dagc read`, or give --knowledge or --strategy.",
+    ),
     "unsafe-out": Code("The output folder holds files that dagc did not write.", "Choose another --out, or --force."),
     "certificate": Code(
         "The files of an output folder do not agree with one another or with their certificate.",
@@ -85,6 +97,19 @@ CODES: dict[str, Code] = {
     ),
     "coverage": Code("A layer or a weight shard is missing or there too often.", "See the layer or weight named."),
     # rules of the graph
+    "OUT1": Code("A model has no graph of its own.", "Write a graph for every model, and none for several."),
+    "OUT2": Code(
+        "The baseline or the proposal has no graph, or both have the same.",
+        "Deploy both, each with a graph of its own.",
+    ),
+    "OUT3": Code(
+        "A graph is not there as DOT and as SVG, in the folder itself.", "Render it: dot -Tsvg x.dot -o x.svg"
+    ),
+    "OUT4": Code(
+        "No JSON of the folder lists its graphs, or it lists what is not there.",
+        "List every DOT and SVG by its path from the folder, with role and status.",
+    ),
+    "OUT5": Code("A file is empty, cut off or half written.", "Write it anew: aside, then rename it."),
     "OUT6": Code(
         "A module's parts × replicas do not equal the GPUs it is placed on, or GPUs are left idle.",
         "Use one of the meshes named.",

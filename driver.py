@@ -41,7 +41,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         return job
     try:
         check_divisible(job)
-        logical = _logical(job, job.plan)
+        logical = logical_of(job, job.plan)
         job.logical = text_of(logical)
         job.module = lower(logical.clone(), lambda name, m: watch(job, name, m) if watch else None)
         job.figures = measure(job.module, job.cluster.kinds, request.fused_attention)
@@ -57,7 +57,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
         numbers = Floats if request.numeric else Field
         job.verdict = verify(job.module, logical, graph, sizes_of(job.module), numbers)
         for plan, before in ((before.plan, before) for before in job.after if before.plan):
-            prefill = emitted(lower(_logical(before, plan)), job.model.name, Drawn())
+            prefill = emitted(lower(logical_of(before, plan)), job.model.name, Drawn())
             verify_handover(job.verdict, prefill, graph)
         job.graph = pictured(graph, job.module, job.drawn, job.verdict)
         job.assumed += tuple(one_at_a_time(job))
@@ -69,7 +69,7 @@ def compile_job(job: Job, request: Request, watch: Watch | None = None) -> Job:
     return job
 
 
-def _logical(job: Job, plan: Plan) -> ModuleOp:
+def logical_of(job: Job, plan: Plan) -> ModuleOp:
     """The undivided program of a job, with plan and sizes; one that leaves its caches where the plan keeps them."""
     logical = build(job.model, job.phase, leaves=bool(plan.keeps), chunks=plan.token_chunks)
     annotate(logical, plan=plan, sizes=replace(sizes_of(logical), bound=tuple(job.bound.items())))

@@ -122,6 +122,8 @@ class Job:
     drawn: Drawn = Drawn()
     after: tuple[Job, ...] = ()
     """The prefill, where that is a program of its own that leaves its caches to this one; in each of its regimes."""
+    setting: str = ""
+    """Of several sizes or numbers of GPUs that one description lists, this one's: `seq_len=8192`."""
     asked: str = ""
     alternative: str = ""
     alternatives: tuple[Job, ...] = ()
@@ -148,8 +150,11 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The strategy, and the phase where it is not prefill: what files and messages call the deployment."""
+        """The strategy, its setting where there are several, and the phase where it is not prefill: what files and
+        messages call the deployment.
+        """
         name = f"{self.strategy} ({self.alternative})" if self.alternative else self.strategy
+        name += f"@{self.setting}" * bool(self.setting)
         return name if self.phase is Phase.PREFILL else f"{name}.{self.phase}"
 
     @property

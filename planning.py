@@ -16,7 +16,7 @@ from .frontends.model import Experiment, Model, Phase
 from .frontends.padding import padded
 from .frontends.phases import in_phase, is_apart
 from .frontends.regimes import SYMBOLS, regimes, under
-from .frontends.source import experiment_of
+from .frontends.source import experiments_of
 from .frontends.stages_text import interleaved
 from .frontends.strategy import alternatives, has_stages, resolve
 from .ir.module import annotate, sizes_of
@@ -31,19 +31,40 @@ SYMBOLIC = "symbolic"
 
 
 def plan(request: Request) -> list[Job]:
-    """Every deployment asked for, the baseline of each model first.
+    """Every deployment asked for, in every setting, the baseline of each model first.
 
     A strategy that cannot be planned is a refused job and the others go on. Refused when the description is wrong, no
     strategy is named, or none of those proposed can be planned.
     """
-    experiment = experiment_of(request.source)
-    if not (request.strategies or experiment.strategies):
+    return planned(experiments_of(request.source), request)
+
+
+def planned(experiments: tuple[Experiment, ...], request: Request) -> list[Job]:
+    """Every deployment of experiments that were read already."""
+    distinct = _distinct(experiments, request)
+    if not (request.strategies or all(each.strategies or _is_named(each.baseline) for each in distinct)):
         hint = "try --strategy tp=8, or `dagc strategies`"
         raise Refused(Diagnostic("unknown-strategy", "no strategy was named", hint=hint), usage=True)
-    jobs = [job for model in experiment.models for job in _Planner(request, experiment, model).jobs()]
-    if all(job.plan is None for job in jobs if job.role == "proposed"):
+    jobs = [job for each in distinct for model in each.models for job in _Planner(request, each, model).jobs()]
+    wanted = [job for job in jobs if job.role == "proposed"] or jobs
+    if all(job.plan is None for job in wanted):
         raise Refused(*dict.fromkeys(d for job in jobs for d in job.diagnostics))
     return jobs
+
+
+def _is_named(baseline: str | None) -> bool:
+    """A baseline that is named may be drawn alone, where of a proposal nothing is known."""
+    return baseline not in (None, "none")
+
+
+def _distinct(experiments: tuple[Experiment, ...], request: Request) -> list[Experiment]:
+    """Experiments that differ in something else than what the request says."""
+    made: dict[object, Experiment] = {}
+    for each in experiments:
+        left = {key: value for key, value in each.setting.items() if not getattr(request, key)}
+        alone = id(each) if not each.setting else (each.models, each.strategies, tuple(left.items()))
+        made.setdefault(alone, replace(each, setting=left))
+    return list(made.values())
 
 
 def _phases(request: Request, experiment: Experiment, jobs: list[Job]) -> list[Phase]:
@@ -100,7 +121,8 @@ class _Planner:
         program of its own.
         """
         plan, said = job.plan and in_phase(job.plan, phase), [*job.diagnostics]
-        made = replace(job, phase=phase, sizes=self.sizes[phase], plan=plan, diagnostics=said)
+        setting = ",".join(f"{key}={value}" for key, value in self.experiment.setting.items())
+        made = replace(job, setting=setting, phase=phase, sizes=self.sizes[phase], plan=plan, diagnostics=said)
         if job.plan is None or not is_apart(job.plan) or phase is Phase.PREFILL or Phase.PREFILL not in self.sizes:
             return made
         return replace(made, after=tuple(self._regimes(self._in(Phase.PREFILL, job))))

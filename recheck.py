@@ -32,7 +32,7 @@ from .passes.verify import Field, Verdict, verify, verify_handover
 from .passes.verify.meaning.numbers import Numbers
 from .pipeline import emitted, lower, pictured, text_of
 
-STATUSES = ("valid", "as-written", "refused")
+STATUSES = ("valid", "fixed", "as-written", "refused")
 
 
 @dataclass

@@ -10,11 +10,14 @@ import click
 
 from .. import __version__
 from .explain import explain
+from .grade import grade
 from .group import Group
 from .lint import lint
 from .lower import lower
 from .models import models
 from .opt import opt
+from .read import read
+from .schema import schema
 from .strategies import strategies
 from .verify import verify
 
@@ -25,5 +28,5 @@ def main() -> None:
     """Compiles a model, a cluster and a parallel strategy into the proved, drawn deployment DAG."""
 
 
-for _command in (lower, verify, lint, opt, models, strategies, explain):
+for _command in (lower, read, verify, lint, grade, opt, models, strategies, schema, explain):
     main.add_command(_command)

@@ -19,6 +19,7 @@ Examples:
   dagc lint graph.dot                        what breaks a rule: code, line, node, hint
   dagc lint *.dot --select DIM1,DIM5         these rules only
   dagc lint graph.dot --ignore NODE5         all but this one
+  dagc lint graph.dot --knowledge rules/     the rules that a house states in words
   dagc lint graph.dot --format github        annotations of a pull request
   dagc explain DIM1                          what a rule demands
 """
@@ -28,6 +29,12 @@ Examples:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.dot...")
 @click.option("--select", multiple=True, metavar="CODE", help="Check only these rules. May be repeated.")
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave out these rules. May be repeated.")
+@click.option(
+    "--knowledge",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Check only the rules of drawn graphs that files there state in words, and those selected.",
+)
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 @click.option("--traceback", is_flag=True, hidden=True)
@@ -35,6 +42,7 @@ def lint(
     files: tuple[Path, ...],
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    knowledge: Path | None,
     style: str,
     as_json: bool,
     traceback: bool,
@@ -43,7 +51,7 @@ def lint(
     from ..backends.annotations import WRITERS
     from ..frontends.dot.graphviz import Graphviz
 
-    chosen, left = _codes(select), _codes(ignore)
+    chosen, left = _codes(select) | _stated(knowledge), _codes(ignore)
     with Graphviz() as graphviz:
         found = [each for file in files for each in _judged(file, graphviz)]
     found = [each for each in found if each.code not in left and not _is_left_out(each, chosen)]
@@ -68,6 +76,20 @@ def _is_left_out(each: Diagnostic, chosen: set[str]) -> bool:
     from ..passes.lint import RULES
 
     return bool(chosen) and each.code in RULES and each.code not in chosen
+
+
+def _stated(knowledge: Path | None) -> set[str]:
+    """The codes of the rules that a folder states in words. Refused where it states none."""
+    if knowledge is None:
+        return set()
+    from ..frontends.paper.knowledge.folder import knowledge_of
+    from ..ruling import profile
+
+    found = profile(rule for file in knowledge_of(knowledge) for rule in file.rules)
+    if not found:
+        problem, hint = "no file states a rule of drawn graphs", "`dagc explain DIM1` shows how rules are said"
+        raise Refused(Diagnostic("file", problem, str(knowledge), hint=hint), usage=True)
+    return set(found)
 
 
 def _codes(words: tuple[str, ...]) -> set[str]:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,12 @@ import click
 
 from ..diagnostics import Diagnostic, Refused
 from .asking import asked, request_of
+from .paper import asked_of, reads_papers
 
 if TYPE_CHECKING:
-    from ..job import Job
+    from ..frontends.paper.facts import Reading
+    from ..job import Job, Request
+    from ..papers import Asked
 
 EXAMPLES = """
 \b
@@ -25,12 +28,14 @@ Examples:
   dagc lower mixtral-8x22b --strategy ep --gpus 8 --baseline tp=8
   dagc lower path/to/config.json --strategy dp=2,tp=4,pp=2 --batch-size 32 --seq-len 4096
   dagc lower experiment.yaml --out graphs
+  dagc lower paper.md                                        its method and its baseline, for every model in it
 """
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("source", required=False)
 @asked
+@reads_papers
 @click.option("--out", type=click.Path(path_type=Path), default="dagc-out", show_default=True, help="Output folder.")
 @click.option("--force", is_flag=True, help="Write into a folder that dagc did not write.")
 @click.option("--no-svg", is_flag=True, help="Write no pictures.")
@@ -43,25 +48,52 @@ Examples:
 def lower(
     source: str | None, out: Path, as_json: bool, dump_ir: Path | None, print_ir_after_all: bool, **flags: Any
 ) -> None:
-    """Lower SOURCE (a config.json, a folder with one, a built-in model or a YAML description) and write its DAGs."""
+    """Lower SOURCE (a config.json, a folder with one, a built-in model, a YAML description or a paper) and write its
+    DAGs.
+    """
     from .. import driver, emit
     from ..dump import Dumps
-    from ..planning import plan
 
+    reads = asked_of(flags)
     request = request_of(source, flags)
     dumps = Dumps(dump_ir, print_ir_after_all)
-    jobs = [driver.compile_job(job, request, dumps.watch) for job in plan(request)]
-    proposed = [job for job in jobs if job.role == "proposed"]
-    found = list(dict.fromkeys(d for job in jobs for d in job.diagnostics))
+    planned, reading, experiment = _planned(request, reads)
+    jobs = [driver.compile_job(job, request, dumps.watch) for job in planned]
+    wanted = [job for job in jobs if job.role == "proposed"] or jobs
+    lacking = _lacking(reading) if reading else []
+    found = list(dict.fromkeys([*(d for job in jobs for d in job.diagnostics), *lacking]))
     dumps.write()
-    if all(job.status == "refused" for job in proposed):
+    if all(job.status == "refused" for job in wanted):
         raise Refused(*found)
     with _progress() as done:
         options = emit.Options(not flags["no_svg"], flags["full_svg"], flags["full"], flags["force"], done)
-        manifest = emit.write(jobs, out, options)
+        manifest = emit.write(jobs, out, options, source or "moe-16x16", reading, experiment)
     _report(jobs, found, manifest, out, as_json)
-    if any(job.status != "valid" for job in jobs):
+    if lacking or any(job.status != "valid" for job in jobs):
         click.get_current_context().exit(1)
+
+
+def _planned(request: Request, asked: Asked) -> tuple[list[Job], Reading | None, str]:
+    """The deployments asked for; where the source is a paper, what was read in it, and that as YAML."""
+    from .. import papers, planning
+
+    if not papers.is_paper(request.source):
+        return planning.plan(request), None, ""
+    from ..frontends.paper.writing import yaml_of
+
+    assert request.source is not None
+    path = Path(request.source)
+    reading = papers.read(path, asked)
+    text = yaml_of(reading)
+    made = replace(request, as_written=request.as_written or "unpaid:" in text)
+    return planning.planned(papers.experiments_of(text, path.parent), made), reading, text
+
+
+def _lacking(reading: Reading) -> list[Diagnostic]:
+    """What a paper proposes and dagc does not know how to draw."""
+    from .. import papers
+
+    return papers.lacking(reading)
 
 
 def _progress() -> AbstractContextManager[Callable[[str], None]]:

@@ -1,6 +1,7 @@
 """The answer keys of papers, walked: every fact of a key that is in all of them, held against what dagc computed.
 
-    jobs = compiled("large_ep")                 tests/data/large_ep.yaml, by role: baseline and proposed
+    jobs = compiled("large_ep", "yaml")         tests/data/large_ep.yaml, by role: baseline and proposed
+    jobs = compiled("large_ep", "paper")        what is read in tests/data/papers/large_ep/anew.md
     part = key_of("large_ep")["baseline"]       tests/data/large_ep.key.json
     check_operators(jobs["baseline"], part)     dims of every operator and weight, local and global, and its shape
     check_core(…), check_collectives(…), check_pipeline(…), parameters(…), products(…)
@@ -16,12 +17,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dagc import driver
+from dagc import driver, papers
+from dagc.frontends.description import described
+from dagc.frontends.model import Experiment
+from dagc.frontends.paper.writing import yaml_of
+from dagc.frontends.yaml_reader import read_yaml
 from dagc.ir.deployment import Kind, Port, Row
 from dagc.job import Job, Request
-from dagc.planning import plan
+from dagc.planning import planned
 
 DATA = Path(__file__).parent / "data"
+SOURCES = ("yaml", "paper")
+"""Where an experiment comes from: written by a person, or read in the paper."""
 NAMES = {
     "norm_attn": "attention_norm", "residual_add_1": "attention_residual", "residual_add_2": "ffn_residual",
     "norm_ffn": "ffn_norm", "gelu": "activation", "relu": "activation",
@@ -40,10 +47,18 @@ def key_of(paper: str) -> dict[str, Any]:
     return json.loads((DATA / f"{paper}.key.json").read_text())
 
 
-def compiled(paper: str) -> dict[str, Job]:
-    """The deployments of a paper's description, by role."""
+def experiments(paper: str, source: str) -> tuple[Experiment, ...]:
+    """The experiment as a person wrote it down, or as it is read in the paper."""
+    written = DATA / f"{paper}.yaml"
+    if source == "yaml":
+        return described(read_yaml(written), DATA)
+    return papers.experiments_of(yaml_of(papers.read(DATA / "papers" / paper / "anew.md", papers.Asked())), DATA)
+
+
+def compiled(paper: str, source: str) -> dict[str, Job]:
+    """The deployments of an experiment, by role."""
     request = Request(str(DATA / f"{paper}.yaml"))
-    return {job.role: driver.compile_job(job, request) for job in plan(request)}
+    return {job.role: driver.compile_job(job, request) for job in planned(experiments(paper, source), request)}
 
 
 def facts(port: Port, whole: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from key_walk import (
     COLLECTIVES,
+    SOURCES,
     check_collectives,
     check_core,
     check_operators,
@@ -32,9 +33,9 @@ WHERE = {
 ROLES = pytest.mark.parametrize("role", ["baseline", "proposed"])
 
 
-@pytest.fixture(scope="module")
-def jobs() -> dict[str, Job]:
-    return compiled("large_ep")
+@pytest.fixture(scope="module", params=SOURCES)
+def jobs(request: pytest.FixtureRequest) -> dict[str, Job]:
+    return compiled("large_ep", request.param)
 
 
 @ROLES

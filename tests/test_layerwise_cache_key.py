@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from key_walk import (
     DATA,
+    SOURCES,
     check_collectives,
     check_core,
     check_operators,
@@ -37,9 +38,9 @@ GAINS = 2 * KEY["model"]["D"] * KEY["model"]["bytes_per_value"]
 ROLES = pytest.mark.parametrize("role", ["baseline", "proposed"])
 
 
-@pytest.fixture(scope="module")
-def jobs() -> dict[str, Job]:
-    return compiled("layerwise_cache")
+@pytest.fixture(scope="module", params=SOURCES)
+def jobs(request: pytest.FixtureRequest) -> dict[str, Job]:
+    return compiled("layerwise_cache", request.param)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,8 @@ def test_no_grouping_fits_the_l2_cache_of_an_h100(tmp_path: Path) -> None:
     assert f"on {flag['gpus_needed']} GPUs" in problem.hint
 
 
-def test_what_the_paper_leaves_out_is_declared(jobs: dict[str, Job]) -> None:
+def test_what_is_left_out_is_declared() -> None:
+    jobs = compiled("layerwise_cache", "yaml")
     said = " ".join(jobs["proposed"].assumed)
     for words in ("vocab", "norm", "micro_batches = 1", "of 16 stages one works at a time"):
         assert words in said, words

@@ -35,6 +35,16 @@ def test_text_says_where_what_and_how_many() -> None:
     assert said.endswith("2 files: 1 error (DAG9)\n")
 
 
+def test_a_house_states_its_rules_in_words(tmp_path: Path) -> None:
+    (tmp_path / "rules.md").write_text("- The graph must be acyclic.\n- Communication nodes are ellipses.\n")
+    assert lint(BROKEN, "--knowledge", tmp_path).exit_code == 0
+    (tmp_path / "more.md").write_text("Data between GPUs must pass through a communication node.\n")
+    assert "error[DAG9]" in lint(BROKEN, "--knowledge", tmp_path).output
+    (tmp_path / "none").mkdir()
+    assert "states a rule of drawn graphs" in lint(BROKEN, "--knowledge", tmp_path / "none").output
+    assert lint(BROKEN, "--knowledge", tmp_path / "nowhere").exit_code == 1
+
+
 def test_rules_are_chosen_and_left_out(tmp_path: Path) -> None:
     assert lint(BROKEN, "--ignore", "dag9").exit_code == 0
     assert lint(BROKEN, "--select", "DIM1,DIM5").exit_code == 0

@@ -176,6 +176,12 @@ def test_gpus_in_many_words(said: str, ids: list[int], senders: list[int], group
     assert (sorted(place.ids), sorted(place.senders), len(place.groups)) == (ids, senders, groups)
 
 
+def test_a_long_list_of_gpus_may_be_broken_before_its_last_word(graphviz: Graphviz) -> None:
+    (node,) = read(graphviz, 'digraph { a [label="All-reduce\\nGPU: GPUs 3,7,… 24\\nmore\\nInput: [n=1]"] }').nodes
+    assert isinstance(node.devices, Devices)
+    assert (node.devices.ids, node.devices.vague) == ({3, 7}, True)
+
+
 @pytest.mark.parametrize("said", ["DP0-DP3", "0-15 step 4", "0:8", "Pipeline 0"])
 def test_gpus_that_are_none_are_unreadable(said: str, graphviz: Graphviz) -> None:
     assert isinstance(read(graphviz, f'digraph {{ a [label="Norm\\nGPU: {said}"] }}').nodes[0].devices, Unreadable)

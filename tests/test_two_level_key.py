@@ -14,11 +14,13 @@ import pytest
 from key_walk import (
     COLLECTIVES,
     DATA,
+    SOURCES,
     check_collectives,
     check_core,
     check_operators,
     check_pipeline,
     compiled,
+    experiments,
     facts,
     key_of,
     parameters,
@@ -30,7 +32,7 @@ from dagc import driver
 from dagc.ir.deployment import Kind
 from dagc.ir.ops.pointwise import ScaleOp
 from dagc.job import Job, Request
-from dagc.planning import plan
+from dagc.planning import plan, planned
 
 KEY = key_of("two_level")
 PROPOSED = KEY["proposed"]
@@ -44,17 +46,17 @@ WHERE = COLLECTIVES | {
 LITERAL = str(DATA / "two_level_literal.yaml")
 
 
-@pytest.fixture(scope="module")
-def jobs() -> dict[str, Job]:
-    return compiled("two_level")
+@pytest.fixture(scope="module", params=SOURCES)
+def jobs(request: pytest.FixtureRequest) -> dict[str, Job]:
+    return compiled("two_level", request.param)
 
 
-@pytest.fixture(scope="module")
-def ways() -> dict[str, Job]:
+@pytest.fixture(scope="module", params=SOURCES)
+def ways(request: pytest.FixtureRequest) -> dict[str, Job]:
     """The alternatives, each by itself."""
-    request = Request(str(DATA / "two_level.yaml"), baseline="none")
-    (job,) = plan(request)
-    return {one.alternative: driver.compile_job(replace(one, alternatives=()), request) for one in job.alternatives}
+    asked = Request(str(DATA / "two_level.yaml"), baseline="none")
+    (job,) = planned(experiments("two_level", request.param), asked)
+    return {one.alternative: driver.compile_job(replace(one, alternatives=()), asked) for one in job.alternatives}
 
 
 def part(attention: str, totals: dict[str, int]) -> dict[str, Any]:
@@ -202,7 +204,8 @@ def test_every_gpu_gets_the_whole_input_once(jobs: dict[str, Job]) -> None:
     assert norm.inputs[0].local == norm.inputs[0].whole
 
 
-def test_what_the_paper_leaves_out_is_declared(jobs: dict[str, Job]) -> None:
+def test_what_is_left_out_is_declared() -> None:
+    jobs = compiled("two_level", "yaml")
     said = " ".join(a for job in jobs.values() for a in job.assumed)
     for words in ("micro_batches = 1", "vocab", "norm = rms_norm"):
         assert words in said, words
