@@ -86,7 +86,7 @@ def _planned(request: Request, asked: Asked) -> tuple[list[Job], Reading | None,
     reading = papers.read(path, asked)
     text = yaml_of(reading)
     made = replace(request, as_written=request.as_written or "unpaid:" in text)
-    return planning.planned(papers.experiments_of(text, path.parent), made), reading, text
+    return planning.planned(papers.experiments_of(text, path.parent, asked.strict), made), reading, text
 
 
 def _lacking(reading: Reading) -> list[Diagnostic]:

@@ -93,3 +93,12 @@ def test_the_paper_is_never_overwritten(paper: Path) -> None:
 def test_an_answer_names_its_point(paper: Path) -> None:
     assert "POINT=OPTION" in run("read", str(paper), "--reading", "attention").output
     assert "unknown-value" in run("read", str(paper), "--reading", "attention=sideways").output
+
+
+def test_what_does_not_fit_the_memory_is_drawn_and_said(paper: Path) -> None:
+    paper.write_text(PAPER.replace("8 A100 GPUs", "8 A100 GPUs with 100 KB of memory each"))
+    out = str(paper.parent / "out")
+    result = run("lower", str(paper), "--no-svg", "--baseline", "none", "--out", out)
+    assert "warning[DEP5]" in result.output
+    assert (paper.parent / "out" / "paper" / "ep=8.dot").exists()
+    assert "error[DEP5]" in run("lower", str(paper), "--no-svg", "--strict", "--out", out).output
