@@ -23,6 +23,7 @@ from ...ir.deployment import Deployment, EdgeKind, Link, Port, Row, Share
 from ...ir.module import plain_path
 from ...ir.ops.move import GatherOp
 from ...ir.ops.program import Resident
+from .arrays import distinct
 from .forms import computed
 from .identity import described, identities, is_moved, own, resident
 from .program import Identity, Step, steps
@@ -215,6 +216,6 @@ def _counted(box: np.ndarray, gpus: np.ndarray, parts: int) -> str:
         return f"{len(found)} of {parts} parts are there"
     if copies.min() != copies.max():
         return f"some parts have {copies.min()} copies, others {copies.max()}"
-    if len(np.unique(gpus * parts + box)) < len(box):
+    if distinct(gpus * parts + box) < len(box):
         return "a GPU has a part twice"
     return ""
