@@ -102,3 +102,12 @@ def test_what_does_not_fit_the_memory_is_drawn_and_said(paper: Path) -> None:
     assert "warning[DEP5]" in result.output
     assert (paper.parent / "out" / "paper" / "ep=8.dot").exists()
     assert "error[DEP5]" in run("lower", str(paper), "--no-svg", "--strict", "--out", out).output
+
+
+def test_every_reading_stands_in_one_table_with_the_lines_it_keeps(paper: Path) -> None:
+    out = paper.parent / "out"
+    assert run("lower", str(paper), "--all-readings", "--no-svg", "--out", str(out)).exit_code == 0
+    head, _, *rows = [line for line in (out / "report.md").read_text().splitlines() if line.startswith("|")][:6]
+    assert "lines of the paper" in head
+    assert len(rows) > 2
+    assert all("line" in row.split("|")[-3] for row in rows[:3])

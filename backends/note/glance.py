@@ -27,10 +27,25 @@ HEAD = (
 
 def lines(deployed: Sequence[Deployed], written: Sequence[Judgement], reading: Reading | None) -> Iterator[str]:
     """The table of all deployments; then what needs attention, if anything does."""
-    yield from table(HEAD, map(_row, deployed))
+    kept = _lines_kept(reading) if reading else {}
+    rows = map(_row, deployed)
+    if kept:
+        words = [escaped(kept.get(each.report["strategy"], "")) for each in deployed]
+        rows = ([*row[:-1], said, row[-1]] for row, said in zip(rows, words, strict=True))
+    yield from table((*HEAD[:-1], "lines of the paper", HEAD[-1]) if kept else HEAD, rows)
     yield from _compared(deployed)
     found = list(_attention(deployed, written, reading))
     yield from ([*found, ""] if found else ["Nothing is wrong, nothing asks for a decision.", ""])
+
+
+def _lines_kept(reading: Reading) -> dict[str, str]:
+    """Of every other reading that is drawn, the lines of the paper that it honours or breaks; of the rest where they
+    are read.
+    """
+    read = {one.strategy: f"read from {', '.join(dict.fromkeys(map(str, one.sources)))}" for one in reading.methods}
+    told = [one.text for one in remarks(reading, ("compared",)) if ": " in one.text and "; " in one.text]
+    others = {text.partition(": ")[0]: text.rpartition("; ")[2] for text in told}
+    return {**read, **others} if others.keys() & read.keys() else {}
 
 
 COMPARED = {
