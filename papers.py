@@ -158,7 +158,7 @@ def _whole(reading: Reading) -> Reading:
     """The reading without models of which too little is known, such as one that is named and no built-in one."""
     lacks = {one.about.rpartition(": ")[0] for one in reading.remarks if one.verdict is Verdict.MISSING}
     found = reading.description.get("models")
-    models = [one for one in found if not (isinstance(one, dict) and one["name"] in lacks)] if found else []  # type: ignore[attr-defined]
+    models = [one for one in found if not (isinstance(one, dict) and one["name"] in lacks)] if found else []
     return replace(reading, description={**reading.description, "models": models})
 
 

@@ -169,8 +169,8 @@ def test_every_length_is_a_deployment(name: str, key: str, values: list[int]) ->
 
 def test_contradictions_are_decided_by_where_they_stand() -> None:
     reading = read(case("contradictory"))
-    (model,) = reading.description["models"]  # type: ignore[misc]
-    assert (model["layers"], reading.description["cluster"]["gpus"]) == (32, 16)  # type: ignore[index]
+    (model,) = reading.description["models"]
+    assert (model["layers"], reading.description["cluster"]["gpus"]) == (32, 16)
     said = remarks(reading, Verdict.CONTRADICTION)
     assert said["layers"].sources[0].line == 10
     assert {4, 10, 14, 20} <= {source.line for source in said["layers"].sources}
@@ -231,7 +231,7 @@ def test_published_styles(name: str) -> None:
     first = papers.experiments_of(yaml_of(reading), PAPERS)[0].models[0]
     assert model == {key: value for key, value in published_facts(first).items() if key in model}
     assert short(reading.description.get("baseline", "")) == baseline
-    assert [*map(short, reading.description["strategies"])] == strategies  # type: ignore[arg-type]
+    assert [*map(short, reading.description["strategies"])] == strategies
     assert all(job.plan for job in jobs_of(reading)), [job.diagnostics for job in jobs_of(reading)]
 
 

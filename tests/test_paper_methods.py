@@ -167,7 +167,7 @@ def test_readings_change_the_method(tmp_path: Path) -> None:
     picked = {"exactness": "gather-qk", "aggregation": "concatenate"}
     body = found_in(document, facts(**SIZES), picked).methods[-1].body
     assert body is not None
-    assert list(body["alternatives"]) == ["gather q and k"]  # type: ignore[call-overload]
+    assert list(body["alternatives"]) == ["gather q and k"]
 
 
 @pytest.mark.parametrize("picked", [{"exactness": "nearly"}, {"nothing": "literal"}])

@@ -23,7 +23,7 @@ def test_all_readings_are_deployments_of_their_own() -> None:
     said = {r.about: r for r in reading.remarks if r.verdict is Verdict.COMPARED}
     assert "honours" in said["exactness=literal"].text
     assert said["exactness=literal"].instead == ("--reading exactness=literal",)
-    assert len(reading.description["strategies"]) == len(names) - 1  # type: ignore[arg-type]
+    assert len(reading.description["strategies"]) == len(names) - 1
 
 
 def test_repairs_are_readings(tmp_path: Path) -> None:

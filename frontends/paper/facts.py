@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from .document import Document, Part
 
@@ -96,7 +97,7 @@ class Method:
     role: str
     strategy: str
     sources: tuple[Source, ...]
-    body: dict[str, object] | None = field(default=None, hash=False)
+    body: dict[str, Any] | None = field(default=None, hash=False)
     mechanism: str = ""
     """Which entry of the table of mechanisms it is."""
     written: str = ""
@@ -139,6 +140,6 @@ class Reading:
     facts: tuple[Fact, ...]
     methods: tuple[Method, ...]
     remarks: tuple[Remark, ...]
-    description: dict[str, object] = field(default_factory=dict, hash=False)
+    description: dict[str, Any] = field(default_factory=dict, hash=False)
     points: tuple[Point, ...] = ()
     """Where it can be read in two ways, repairs included, and which was taken."""
