@@ -19,7 +19,7 @@ from itertools import groupby
 import numpy as np
 
 from dagc.ir.deployment import Deployment, EdgeKind, Link, Port, Repeat, Row
-from dagc.ir.op import Indices, Operator
+from dagc.ir.op import Operator
 from dagc.ir.ops.attention import AppendOp, KeepOp
 from dagc.ir.ops.move import (
     AllGatherOp,
@@ -38,8 +38,9 @@ from dagc.ir.ops.program import InputOp, OutputOp
 
 from .arranging import arranged
 from .chaining import appended, dealt_out
+from .computing import computed, part, sliced
 from .known import Known
-from .pieces import HOST, ROUTED, Piece, Stuck, added, aligned, exchanged, positions, speaks
+from .pieces import HOST, ROUTED, Piece, Stuck, added, exchanged, positions, speaks
 from .sending import joined
 
 Weights = Callable[[tuple[str, int | None], tuple[int, ...]], np.ndarray]
@@ -190,9 +191,7 @@ class Machine:
             case SliceOp() | UnpaidOp():
                 (gpu,) = event.members
                 before, out, piece = row.reads[0], row.outputs[0], self._read(event, 0, gpu)
-                made = {
-                    gpu: self.known.of((before, out, piece), ("cut", gpu), lambda: _sliced(before, out, piece, gpu))
-                }
+                made = {gpu: self.known.of((before, out, piece), ("cut", gpu), lambda: sliced(before, out, piece, gpu))}
             case MergeOp():
                 (gpu,) = event.members
                 addends = [self._read(event, slot, gpu) for slot in range(len(row.inputs))]
@@ -219,7 +218,7 @@ class Machine:
                 found.append(self.left[source.index, event.round, gpu])
             elif source.on_host and gpu != HOST:
                 made, port = self._value(source, 0, HOST, number), source.outputs[output]
-                found.append(self.known.of((made, port), ("scattered", gpu), lambda m=made, p=port: _part(m, p, gpu)))
+                found.append(self.known.of((made, port), ("scattered", gpu), lambda m=made, p=port: part(m, p, gpu)))
             elif source.on_host or gpu in self._gpus(source.index, output):
                 found.append(self._value(source, output, gpu, number))
         if len(found) != 1:
@@ -306,7 +305,7 @@ class Machine:
         read = [self._read(event, slot, gpu) for slot in range(len(row.operands))]
         beyond = {name: self._extent(name, row) for name in op.beyond()}
         said = ("computed", row.operands, gpu, *beyond.items())
-        return self.known.of((op, *row.reads, *row.outputs, *read), said, lambda: _computed(row, op, read, gpu, beyond))
+        return self.known.of((op, *row.reads, *row.outputs, *read), said, lambda: computed(row, op, read, gpu, beyond))
 
     def _extent(self, name: str, of: Row) -> int:
         """The size of a dimension that a node's own ports do not have, as any other node of its run states it."""
@@ -328,74 +327,6 @@ class Machine:
             shape[0] = max(copies) + 1
         whole = self.weights((port.parameter, layer), tuple(shape))
         return Piece((whole[copies] if copies else whole)[np.ix_(*positions(port, gpu))])
-
-
-def _part(made: Piece, port: Port, gpu: int) -> Piece:
-    return Piece(made.data[np.ix_(*positions(port, gpu))])
-
-
-def _sliced(before: Port, out: Port, piece: Piece, gpu: int) -> Piece:
-    """The part of what the GPU holds that the output's port says; of routed rows as great a part."""
-    data, tokens = piece.data, piece.tokens
-    parts = zip(before.names, positions(before, gpu), positions(out, gpu), strict=True)
-    for axis, (name, have, want) in enumerate(parts):
-        if not np.isin(want, have).all():
-            raise Stuck("slices what it does not hold")
-        at = np.searchsorted(have, want)
-        if name == ROUTED and tokens is not None:
-            at = np.arange(*(edge * len(tokens) // len(have) for edge in (at[0], at[-1] + 1)))
-            tokens = tokens[at]
-        data = data.take(at, axis=axis)
-    return Piece(data, tokens)
-
-
-def _computed(row: Row, op: Operator, read: list[Piece], gpu: int, beyond: dict[str, int]) -> Piece:
-    """The operator on a GPU's operands, told which indices they are."""
-    ports = dict(zip(row.operands, row.reads, strict=True)) if row.operands else {}
-    operands = dict(zip(row.operands, read, strict=True))
-    held, total = _indices(op, row, ports, operands, gpu)
-    total |= beyond
-    routed = [index for index in sorted(ports) if ROUTED in ports[index].names]
-    order = _order(held, total, [operands[i].tokens for i in routed], ROUTED in row.outputs[0].names or bool(routed))
-    for index in routed:
-        names = list(op.operand_names(index).values())
-        operands[index] = aligned(operands[index], names.index(ROUTED), order)
-    data = [operands[index].data[None] for index in sorted(operands)]
-    made = op.compute(data, Indices({name: own[None] for name, own in held.items()}, total))[0]
-    return Piece(made, order if ROUTED in row.outputs[0].names else None)
-
-
-def _indices(
-    op: Operator, row: Row, ports: Mapping[int, Port], operands: Mapping[int, Piece], gpu: int
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """What the ports of a node say of its joint space; of two that tell of one name the first operand counts."""
-    held: dict[str, np.ndarray] = {}
-    total: dict[str, int] = {}
-    for index, port in sorted(ports.items()):
-        names = op.operand_names(index)
-        if tuple(names) != port.names:
-            raise Stuck(f"{row.op} reads {port.names}")
-        for axis, (name, own) in enumerate(zip(names.values(), positions(port, gpu), strict=True)):
-            if name != ROUTED and operands[index].data.shape[axis] != len(own):
-                raise Stuck(f"{row.op} holds {operands[index].data.shape[axis]} of {name}, its port says {len(own)}")
-            held.setdefault(name, own)
-            total.setdefault(name, int(port.whole[axis]))
-    out = row.outputs[0]
-    for name, own, size in zip(out.names, positions(out, gpu), out.whole, strict=True):
-        held.setdefault(name, own)
-        total.setdefault(name, int(size))
-    return held, total
-
-
-def _order(
-    held: Mapping[str, np.ndarray], total: Mapping[str, int], tokens: list[np.ndarray | None], routed: bool
-) -> np.ndarray | None:
-    """The order of a node's routed rows: that of the tokens it knows, else of its first operand."""
-    if not routed:
-        return None
-    if "batch_size" in held and "seq_len" in held:
-        return np.add.outer(held["batch_size"] * total["seq_len"], held["seq_len"]).ravel()
-    return tokens[0]
 
 
 def _speaking(ports: tuple[Port, ...], gpu: int) -> int:
