@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,8 +110,8 @@ def test_a_step_with_what_was_left_gives_the_last_rows_of_a_prefill(name: str, m
 # What is said of it.
 
 
-def request(model: str = "llama-3.1-8b", strategy: str = "pd,tp=4,dp=4", **more: object) -> Request:
-    return replace(Request(model, (strategy,), "none", batch_size=16, seq_len=512), **more)  # type: ignore[arg-type]
+def request(model: str = "llama-3.1-8b", strategy: str = "pd,tp=4,dp=4", **more: Any) -> Request:
+    return replace(Request(model, (strategy,), "none", batch_size=16, seq_len=512), **more)
 
 
 def compiled(asked: Request) -> list[Job]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagc.diagnostics import Refused
+from dagc.diagnostics import Diagnostic, Refused
 from dagc.frontends.paper.document import Block, Document, Kind, Part
 from dagc.frontends.paper.formats import document_of
 
@@ -311,11 +311,14 @@ PIECES += [
     st.sampled_from(["md", "tex", "txt"]),
 )
 def test_any_text_becomes_blocks_of_its_lines_or_is_refused(tmp_path: Path, text: str, suffix: str) -> None:
+    refused: tuple[Diagnostic, ...] = ()
+    paper = Document("", (), ())
     try:
         paper = read(tmp_path, f"paper.{suffix}", text.encode(errors="replace"))
-    except Refused as refused:
-        assert all(problem.where for problem in refused.diagnostics)  # noqa: PT017
-        return
+    except Refused as problem:
+        refused = tuple(problem.diagnostics)
+    assert bool(refused) != bool(paper.blocks)
+    assert all(problem.where for problem in refused)
     for block in paper.blocks:
         first, last = block.lines
         assert 1 <= first <= last <= len(paper.included[block.file] if block.file else paper.lines)

@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from served import read
 
-from dagc import cli
 from dagc.diagnostics import Refused
 from dagc.frontends.paper.document import Document
 from dagc.frontends.paper.facts import How, Verdict
@@ -220,31 +219,6 @@ def test_knowledge_is_not_written_to(tmp_path: Path) -> None:
     knowledge_of(known)
     after = (known / "gpus.md").stat()
     assert (before.st_mtime_ns, before.st_size, os.listdir(known)) == (after.st_mtime_ns, after.st_size, ["gpus.md"])
-
-
-SERVED = """\
-# Experts of their own
-
-## Setup
-We serve a decoder of 4 layers, model width 64, 4 heads, and 4 experts per layer with top-2 routing. The hidden size of
-an expert is 128 (two matrices, GELU). The batch holds 16 sequences of 32 tokens in BF16. We use 4 A100 GPUs.
-
-## Method
-Every GPU hosts exactly one expert of each layer: tokens are sent to the GPU of their expert by an all-to-all and come
-back.
-Our baseline uses TP=2, PP=2.
-"""
-
-
-def read(folder: Path, rules: str, *flags: str) -> str:
-    known = folder / "known"
-    known.mkdir(exist_ok=True)
-    (known / "rules.md").write_text(rules)
-    (known / "gpus.md").write_text("# GPUs\n\nThe A100 has 40 GB of memory.\n")
-    (folder / "paper.md").write_text(SERVED)
-    done = CliRunner().invoke(cli.main, ["read", str(folder / "paper.md"), "--knowledge", str(known), *flags])
-    assert done.exit_code == 0, done.output
-    return " ".join(done.output.replace("\n# ", " ").split())
 
 
 def test_what_is_read_cites_the_knowledge_used(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,8 +41,8 @@ BATCH, TOKENS, LAYERS, HIDDEN, HEADS, KV_HEADS, D = 8, 1024, 32, 4096, 32, 8, 12
 
 
 @cache
-def compiled(strategy: str = "token-pipeline=2", model: str = "llama-3.1-8b", **asked: object) -> Job:
-    request = Request(model, (strategy,), baseline="none", **{"batch_size": BATCH, "seq_len": TOKENS} | asked)  # type: ignore[arg-type]
+def compiled(strategy: str = "token-pipeline=2", model: str = "llama-3.1-8b", **asked: Any) -> Job:
+    request = Request(model, (strategy,), baseline="none", **{"batch_size": BATCH, "seq_len": TOKENS} | asked)
     (job,) = (driver.compile_job(job, request) for job in planning.plan(request))
     return job
 
@@ -119,9 +120,9 @@ def test_in_one_run_over_all_tokens_it_is_the_prefill(name: str) -> None:
     assert np.allclose(once, whole, rtol=1e-9, atol=1e-12)
 
 
-def small(name: str = "dense", **asked: object) -> ModuleOp:
+def small(name: str = "dense", **asked: Any) -> ModuleOp:
     """The logical module of a small model, in three chunks."""
-    module = build(replace(MODELS[name], **asked), chunks=3)  # type: ignore[arg-type]
+    module = build(replace(MODELS[name], **asked), chunks=3)
     annotate(module, plan=plan((), tp=1), sizes=sizes_of(module).bind(B=2, S=4))
     plan_of_it = plan_of(module)
     assert plan_of_it is not None
@@ -198,7 +199,7 @@ def test_a_cache_in_more_parts_than_a_chunk_has_tokens_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_the_reason(asked: dict[str, object], said: str) -> None:
-    job = compiled(**asked)  # type: ignore[arg-type]
+    job = compiled(**asked)
     assert any(said in problem for problem in problems(job)), problems(job)
 
 
@@ -241,7 +242,7 @@ def test_their_number_is_in_the_text_of_a_module() -> None:
 @pytest.mark.parametrize(("strategy", "asked"), [("token-pipeline=2,tp=2", {}), ("pp=2", {"micro_batches": 2,
     "token_chunks": 2}), ("token-pipeline=2", {"seq_len": "symbolic"})])  # fmt: skip
 def test_runs_apart_are_proven_and_lint_clean(strategy: str, asked: dict[str, object], tmp_path: Path) -> None:
-    job = compiled(strategy, unroll=True, **asked)  # type: ignore[arg-type]
+    job = compiled(strategy, unroll=True, **asked)
     assert job.status == "valid", problems(job)
     assert job.graph is not None
     for view in (views.gpus, views.spmd, views.representative):

@@ -75,7 +75,7 @@ class Source:
         return self.places[self.at[min(offset, len(self.at) - 1)]] if self.at else ("", 1)
 
     def _lines(self, text: str, file: str, depth: int) -> Iterator[Marked]:
-        for number, line in enumerate(text.splitlines(keepends=True), 1):
+        for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1):
             bare = _COMMENT.sub(r"\1", line)
             if not bare.strip() and line.strip():
                 continue

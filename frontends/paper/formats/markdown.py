@@ -72,7 +72,7 @@ def _table(node: SyntaxTreeNode, outline: Outline) -> None:
 
 def _code(node: SyntaxTreeNode, outline: Outline) -> None:
     first = _lines(node)[0] + (node.type == "fence")
-    for line, text in enumerate(node.content.splitlines(), first):
+    for line, text in enumerate(node.content.removesuffix("\n").split("\n"), first):
         outline.add(Kind.FORMULA, text, (line, line))
 
 
